@@ -1,0 +1,307 @@
+-- The Client: every operation of the API, and what is made of them.
+
+local arguments = require "bytenite.secrets.arguments"
+local Call = require "bytenite.secrets.call"
+local config = require "bytenite.secrets.config"
+local core = require "bytenite.secrets.core"
+local errors = require "bytenite.secrets.errors"
+local record = require "bytenite.secrets.record"
+local Session = require "bytenite.secrets.session"
+
+---@class bytenite.secrets.Limits of one call
+---@field timeout number? seconds for one attempt
+---@field deadline number? seconds for all of it
+---@field retries integer? 0 to 10
+
+---@class bytenite.secrets.DeleteLimits: bytenite.secrets.Limits
+---@field missing_ok boolean? a secret that is not there is a success with absent = true
+
+---@class bytenite.secrets.Receipt
+---@field ok true
+---@field requestId string?
+---@field message string?
+---@field absent true? of delete: the secret was not there
+
+---@class bytenite.secrets.Client
+local Client = { __name = "bytenite.secrets.Client" }
+Client.__index = Client
+
+local LIMITS = {
+  timeout = arguments.seconds(),
+  deadline = arguments.seconds(),
+  retries = arguments.whole(0, 10),
+}
+
+local DELETE_LIMITS = {
+  timeout = LIMITS.timeout,
+  deadline = LIMITS.deadline,
+  retries = LIMITS.retries,
+  missing_ok = arguments.of_type("boolean"),
+}
+
+local FILTER = { secretType = arguments.of_type("string") }
+
+---Makes a client; nothing is sent yet.
+---@param options bytenite.secrets.Options?
+---@return bytenite.secrets.Client?
+---@return bytenite.secrets.Error? err of kind config or invalid
+local function new(options, ...)
+  arguments.no_more("new", ...)
+  local settings, err = config.read(options)
+  if not settings then return nil, err end
+  local opened
+  opened, err = config.open(settings)
+  if not opened then return nil, err end
+  return setmetatable({
+    core = opened,
+    settings = settings,
+    session = Session.new(opened, settings.credential),
+    budget = Call.budget(),
+  }, Client)
+end
+
+-- Common to the methods --------------------------------------------------------------------------
+
+local function check_client(self, name)
+  if getmetatable(self) ~= Client then
+    arguments.misuse(("%s: call it as client:%s(...)"):format(name, name), 1)
+  end
+  if not self.core then arguments.misuse(name .. ": the client is closed", 1) end
+end
+
+local function check_address(name, secret_type, id)
+  arguments.check_type(secret_type, "string", name .. ": secretType", 1)
+  arguments.check_type(id, "string", name .. ": id", 1)
+end
+
+---@return bytenite.secrets.Error? of kind invalid
+local function invalid_address(op, secret_type, id)
+  local ok, problem = core.check_segment(secret_type)
+  if not ok then return record.invalid(op, "secretType", problem) end
+  ok, problem = core.check_segment(id)
+  if not ok then return record.invalid(op, "id", problem) end
+end
+
+local function start(self, op, limits)
+  return Call.new(op, self.settings, limits, self.budget)
+end
+
+-- One operation with the access token.
+local function run(self, call, send, options)
+  options.authorize = function()
+    return self.session:authorize(call)
+  end
+  options.renew = function()
+    return self.session:renew(call)
+  end
+  local value, err = call:run(send, options)
+  if value == nil then return nil, err end
+  return value
+end
+
+local function run_list(self, call, secret_type)
+  return run(self, call, function(seconds)
+    return self.core:list(secret_type, seconds)
+  end, {})
+end
+
+local function run_put(self, call, secret, key)
+  return run(self, call, function(seconds)
+    return self.core:put(secret, key, seconds)
+  end, { writes = true })
+end
+
+-- Operations --------------------------------------------------------------------------------------
+
+---Lists the stored records, without their keys.
+---@param filter { secretType: string? }?
+---@param call bytenite.secrets.Limits?
+---@return bytenite.secrets.Secret[]?
+---@return bytenite.secrets.Error? err
+function Client:list(filter, call, ...)
+  check_client(self, "list")
+  filter = arguments.options(filter, FILTER, "list: filter")
+  local limits = arguments.options(call, LIMITS, "list")
+  arguments.no_more("list", ...)
+  local secret_type = filter.secretType
+  if secret_type then
+    local ok, problem = core.check_segment(secret_type)
+    if not ok then return nil, record.invalid("list", "secretType", problem) end
+  end
+  return run_list(self, start(self, "list", limits), secret_type)
+end
+
+-- The API has no read of a single record.
+local function run_get(self, call, secret_type, id)
+  local list, err = run_list(self, call, secret_type)
+  if not list then return nil, err end
+  for _, secret in ipairs(list) do
+    if secret.id == id and secret.secretType == secret_type then return secret end
+  end
+  return nil, errors.new {
+    kind = "not_found",
+    op = call.op,
+    message = "there is no such secret in the listing",
+    attempts = call.attempts,
+    sends = call.sends,
+  }
+end
+
+---Reads one record, by listing its type.
+---@param secretType string
+---@param id string
+---@param call bytenite.secrets.Limits?
+---@return bytenite.secrets.Secret?
+---@return bytenite.secrets.Error? err of kind not_found when there is none
+function Client:get(secretType, id, call, ...)
+  check_client(self, "get")
+  check_address("get", secretType, id)
+  local limits = arguments.options(call, LIMITS, "get")
+  arguments.no_more("get", ...)
+  local op = errors.op("get", secretType, id)
+  local err = invalid_address(op, secretType, id)
+  if err then return nil, err end
+  return run_get(self, start(self, op, limits), secretType, id)
+end
+
+local function check_key(name, key)
+  local wanted = arguments.credential()(key)
+  if wanted then
+    arguments.misuse(("%s: secretKey: %s expected, got %s"):format(name, wanted,
+      arguments.type_name(key)), 1)
+  end
+end
+
+---@return string|bytenite.secrets.SecretString|nil
+---@return bytenite.secrets.Error? err of kind config
+local function ask_key(op, key)
+  if type(key) ~= "function" then return key end
+  local value, message = key()
+  if type(value) == "string" or core.is_secret_string(value) then return value end
+  if value ~= nil then message = "it returned a " .. arguments.type_name(value) end
+  return nil, errors.new {
+    kind = "config",
+    op = op,
+    message = "the secretKey function gave none: " .. errors.clean(message or "it returned nil"),
+  }
+end
+
+---Creates a secret, or replaces it.
+---@param secret bytenite.secrets.Secret fields that are not given are not sent
+---@param secretKey bytenite.secrets.Credential 1 byte to 64 KiB of UTF-8
+---@param call bytenite.secrets.Limits?
+---@return bytenite.secrets.Receipt?
+---@return bytenite.secrets.Error? err
+function Client:put(secret, secretKey, call, ...)
+  check_client(self, "put")
+  local problem = record.problem(secret)
+  if problem then arguments.misuse("put: " .. problem) end
+  check_key("put", secretKey)
+  local limits = arguments.options(call, LIMITS, "put")
+  arguments.no_more("put", ...)
+  local op = errors.op("put", secret.secretType, secret.id)
+  local err = record.check_values(op, secret)
+  if err then return nil, err end
+  local key
+  key, err = ask_key(op, secretKey)
+  if not key then return nil, err end
+  return run_put(self, start(self, op, limits), secret, key)
+end
+
+---Removes a secret.
+---@param secretType string
+---@param id string
+---@param call bytenite.secrets.DeleteLimits?
+---@return bytenite.secrets.Receipt? receipt absent = true when it was gone before the last attempt
+---@return bytenite.secrets.Error? err of kind not_found when there is none, unless missing_ok
+function Client:delete(secretType, id, call, ...)
+  check_client(self, "delete")
+  check_address("delete", secretType, id)
+  local limits = arguments.options(call, DELETE_LIMITS, "delete")
+  arguments.no_more("delete", ...)
+  local receipt, err = run(self, start(self, errors.op("delete", secretType, id), limits),
+    function(seconds)
+      return self.core:delete(secretType, id, seconds)
+    end, {
+      writes = true,
+      absent = function(facts)
+        return { ok = true, absent = true, requestId = facts.requestId }
+      end,
+    })
+  if err and err.kind == "not_found" and limits.missing_ok then
+    return { ok = true, absent = true, requestId = err.requestId }
+  end
+  return receipt, err
+end
+
+---Replaces the key of a secret and keeps its record: reads it and writes it back.
+---@param secretType string
+---@param id string
+---@param secretKey bytenite.secrets.Credential
+---@param call bytenite.secrets.Limits? for both together
+---@return bytenite.secrets.Receipt?
+---@return bytenite.secrets.Error? err
+function Client:rotate(secretType, id, secretKey, call, ...)
+  check_client(self, "rotate")
+  check_address("rotate", secretType, id)
+  check_key("rotate", secretKey)
+  local limits = arguments.options(call, LIMITS, "rotate")
+  arguments.no_more("rotate", ...)
+  local op = errors.op("rotate", secretType, id)
+  local err = invalid_address(op, secretType, id)
+  if err then return nil, err end
+  local running = start(self, op, limits)
+  local key, secret
+  key, err = ask_key(op, secretKey)
+  if not key then return nil, err end
+  secret, err = run_get(self, running, secretType, id)
+  if not secret then return nil, err end
+  if core.inexact[secret] then
+    err = record.invalid(op, "params", "holds an integer that this Lua would round")
+    err.hint = "write the whole record with put, such a number as a string"
+    return nil, err
+  end
+  return run_put(self, running, secret, key)
+end
+
+---Exchanges the API key for a new access token, which the client keeps.
+---@param call bytenite.secrets.Limits?
+---@return { expiresIn: integer, scope: string? }? answer seconds that the token is good for
+---@return bytenite.secrets.Error? err of kind config when there is no API key
+function Client:authenticate(call, ...)
+  check_client(self, "authenticate")
+  local limits = arguments.options(call, LIMITS, "authenticate")
+  arguments.no_more("authenticate", ...)
+  if self.settings.credential.kind ~= "api_key" then
+    return nil, errors.new {
+      kind = "config",
+      op = "authenticate",
+      message = "there is no API key to exchange, only an access token",
+      hint = "set BYTENITE_API_KEY, or pass api_key to secrets.new",
+    }
+  end
+  return self.session:exchange(start(self, "authenticate", limits))
+end
+
+---Each setting with where it came from; never a secret.
+---@return table<string, { value: any, source: "option"|"environment"|"default" }>
+function Client:describe(...)
+  check_client(self, "describe")
+  arguments.no_more("describe", ...)
+  return config.describe(self.settings)
+end
+
+---Closes the connections and wipes the token; idempotent.
+function Client:close()
+  if getmetatable(self) ~= Client then arguments.misuse("close: call it as client:close()") end
+  if self.core then self.core:close() end
+  self.core, self.session = nil, nil
+end
+
+Client.__close = Client.close
+
+function Client:__tostring()
+  return ("%s (%s)"):format(Client.__name, self.core and self.settings.values.base_url or "closed")
+end
+
+return { new = new, methods = Client }

@@ -1,0 +1,103 @@
+-- Where a SecretString comes from. The userdata itself is C: the bytes never become a Lua string.
+
+local arguments = require "bytenite.secrets.arguments"
+local core = require "bytenite.secrets.core"
+local errors = require "bytenite.secrets.errors"
+local record = require "bytenite.secrets.record"
+
+---@class bytenite.secrets.SecretString `#s` is its length; `==` compares in constant time
+---@field equals fun(self, other: bytenite.secrets.SecretString|string): boolean in constant time
+---@field expose fun(self): string the one way out; the string stays in memory until collected
+---@field wipe fun(self) overwrites it; also __close and __gc
+
+local secret_string = {}
+
+local FILE_OPTIONS = { shared = arguments.of_type("boolean") }
+local ENV_OPTIONS = { unset = arguments.of_type("boolean") }
+
+---@return bytenite.secrets.SecretString?
+---@return bytenite.secrets.Error?
+local function result(op, kind, subject, secret, problem)
+  if secret then return secret end
+  return nil, errors.new { kind = kind, op = op, message = subject .. " " .. problem }
+end
+
+---Copies a string. The string itself stays in the Lua heap until it is collected; the other
+---constructors leave no copy.
+---@param s string up to 64 KiB
+---@return bytenite.secrets.SecretString?
+---@return bytenite.secrets.Error? err of kind invalid
+function secret_string.from_string(s, ...)
+  arguments.check_type(s, "string", "from_string: s")
+  arguments.no_more("from_string", ...)
+  return result("from_string", "invalid", "the string", core.secret_from_string(s))
+end
+
+---Reads a file verbatim.
+---@param path string a regular file up to 64 KiB that only its owner can read
+---@param options { shared: boolean? }? shared = true allows that others can read it
+---@return bytenite.secrets.SecretString?
+---@return bytenite.secrets.Error? err of kind config
+function secret_string.from_file(path, options, ...)
+  arguments.check_type(path, "string", "from_file: path")
+  options = arguments.options(options, FILE_OPTIONS, "from_file")
+  arguments.no_more("from_file", ...)
+  return result("from_file", "config", path, core.secret_from_file(path, options.shared))
+end
+
+---Reads an environment variable.
+---@param name string
+---@param options { unset: boolean? }? unset = true overwrites and removes the variable
+---@return bytenite.secrets.SecretString?
+---@return bytenite.secrets.Error? err of kind config when it is not set, or empty
+function secret_string.from_env(name, options, ...)
+  arguments.check_type(name, "string", "from_env: name")
+  options = arguments.options(options, ENV_OPTIONS, "from_env")
+  arguments.no_more("from_env", ...)
+  return result("from_env", "config", name, core.secret_from_env(name, options.unset))
+end
+
+---Reads a file descriptor to its end.
+---@param fd integer stays open
+---@return bytenite.secrets.SecretString?
+---@return bytenite.secrets.Error? err of kind config
+function secret_string.from_fd(fd, ...)
+  local wanted = arguments.whole(0, 2 ^ 31 - 1)(fd)
+  if wanted then arguments.misuse("from_fd: fd: " .. wanted .. " expected") end
+  arguments.no_more("from_fd", ...)
+  return result("from_fd", "config", "descriptor " .. fd, core.secret_from_fd(fd))
+end
+
+---Reads a secret that the platform put into the environment of a job: {id}_ACCESS_KEY and
+---{id}_SECRET_KEY, or the key alone under {id} for secretType "other".
+---@param id string
+---@param secretType string? when it is not given, both forms are looked for
+---@return { accessKey: string?, secretKey: bytenite.secrets.SecretString }?
+---@return bytenite.secrets.Error? err of kind config when there is no such variable
+function secret_string.injected(id, secretType, ...)
+  arguments.check_type(id, "string", "injected: id")
+  if secretType ~= nil then
+    arguments.check_type(secretType, "string", "injected: secretType")
+  end
+  arguments.no_more("injected", ...)
+  local ok, reason = core.check_segment(id)
+  if not ok then return nil, record.invalid("injected", "id", reason) end
+  local names = { id .. "_SECRET_KEY", id }
+  if secretType == "other" then
+    names = { id }
+  elseif secretType then
+    names = { id .. "_SECRET_KEY" }
+  end
+  local key, problem
+  for _, name in ipairs(names) do
+    key, problem = core.secret_from_env(name)
+    if key then break end
+  end
+  if not key then
+    return result("injected", "config", table.concat(names, " or "), nil, problem)
+  end
+  local access_key = secretType ~= "other" and os.getenv(id .. "_ACCESS_KEY") or nil
+  return { accessKey = access_key ~= "" and access_key or nil, secretKey = key }
+end
+
+return secret_string

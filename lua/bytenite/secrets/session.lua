@@ -1,0 +1,121 @@
+-- The access token of one client: where it comes from, when it is renewed.
+
+local arguments = require "bytenite.secrets.arguments"
+local core = require "bytenite.secrets.core"
+local errors = require "bytenite.secrets.errors"
+
+local Session = {}
+Session.__index = Session
+
+local LEEWAY = 60 -- seconds before its end that a token is renewed, at most
+local LEEWAY_SHARE = 0.1 -- of its life
+local REST = 5 -- seconds that a refused key is not tried again
+
+---@param core_client table
+---@param source bytenite.secrets.CredentialSource
+function Session.new(core_client, source)
+  return setmetatable({
+    core = core_client,
+    source = source,
+    renew_at = nil, -- monotonic seconds; nil while there is no token
+    refused = nil, -- the Error of a refused key, until `rest_ends`
+    rest_ends = nil,
+  }, Session)
+end
+
+---@return bytenite.secrets.Error of kind config
+local function no_credential(op, source, message)
+  return errors.new {
+    kind = "config",
+    op = op,
+    message = ("the %s function gave none: %s"):format(source.kind, message),
+  }
+end
+
+---The credential itself: what was given, or what the function that was given returns now.
+---@return string|bytenite.secrets.SecretString|nil
+---@return bytenite.secrets.Error?
+local function ask(op, source)
+  if type(source.value) ~= "function" then return source.value end
+  local value, message = source.value()
+  if type(value) == "string" or core.is_secret_string(value) then return value end
+  if value ~= nil then message = "it returned a " .. arguments.type_name(value) end
+  return nil, no_credential(op, source, errors.clean(message or "it returned nil"))
+end
+
+-- A token that was given -------------------------------------------------------------------------
+
+local function take_given_token(self, op)
+  local token, err = ask(op, self.source)
+  if not token then return nil, err end
+  local ok, facts = self.core:authorize(token, self.source.trim)
+  if not ok then return nil, errors.from_facts(op, facts, { attempts = 0, sends = 0 }) end
+  return true
+end
+
+-- A token for an API key -------------------------------------------------------------------------
+
+local function plan_renewal(self, lifetime)
+  local leeway = math.min(LEEWAY, LEEWAY_SHARE * lifetime) * (0.5 + core.random() / 2)
+  self.renew_at = core.monotonic() + lifetime - leeway
+end
+
+---@return table? answer { expiresIn, scope }
+---@return bytenite.secrets.Error?
+function Session:exchange(call)
+  self.refused = nil
+  local key, err = ask(call.op, self.source)
+  if not key then return nil, err end
+  local lifetime, scope_or_error = call:run(function(seconds)
+    return self.core:authenticate(key, seconds, self.source.trim)
+  end, {})
+  if not lifetime then
+    err = scope_or_error
+    if err.kind == "unauthorized" or err.kind == "forbidden" then
+      self.refused, self.rest_ends = err, core.monotonic() + REST
+    end
+    return nil, err
+  end
+  plan_renewal(self, lifetime)
+  call:notify { event = "renewal", expires_in = lifetime }
+  return { expiresIn = lifetime, scope = scope_or_error }
+end
+
+-- As exchange, unless the key was refused a moment ago.
+local function renewed(self, call)
+  if self.refused and core.monotonic() < self.rest_ends then
+    return nil, errors.again(self.refused, call.op)
+  end
+  return self:exchange(call)
+end
+
+-- What a call needs of it ------------------------------------------------------------------------
+
+---Sees to it that the core has a token for the next attempt of a call.
+---@return true?
+---@return bytenite.secrets.Error?
+function Session:authorize(call)
+  if self.source.kind == "access_token" then
+    if call.authorized then return true end
+    call.authorized = true
+    return take_given_token(self, call.op)
+  end
+  if self.renew_at and core.monotonic() < self.renew_at then return true end
+  local answer, err = renewed(self, call)
+  return answer and true, err
+end
+
+---After a 401: whether another token can be had, so that one more attempt makes sense.
+---@return boolean
+---@return bytenite.secrets.Error?
+function Session:renew(call)
+  if self.source.kind == "access_token" then
+    call.authorized = type(self.source.value) ~= "function"
+    return not call.authorized
+  end
+  self.renew_at = nil
+  local answer, err = renewed(self, call)
+  return answer ~= nil, err
+end
+
+return Session

@@ -1,0 +1,345 @@
+#include "answer.h"
+
+#include <string.h>
+
+#include "json_decode.h"
+#include "json_encode.h"
+#include "redact.h"
+
+#define DESCRIPTION_MAX 2048
+
+static const char inexact_key = 'i';
+
+/* --- facts --- */
+
+static void set_text(lua_State *L, const char *field, const char *text) {
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, field);
+}
+
+static void set_integer(lua_State *L, const char *field, long value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, field);
+}
+
+/* Pushes nil and a table with what is known of every exchange. */
+static void push_failure(lua_State *L, const exchange *x, const char *reason) {
+  lua_pushnil(L);
+  lua_newtable(L);
+  set_text(L, "reason", reason);
+  set_integer(L, "sends", (long)x->sends);
+  if (x->status > 0) set_integer(L, "status", x->status);
+  if (x->retry_after > 0) set_integer(L, "retry_after", x->retry_after);
+}
+
+int answer_invalid(lua_State *L, const char *field, const char *problem) {
+  lua_pushnil(L);
+  lua_newtable(L);
+  set_text(L, "reason", "invalid");
+  set_text(L, "field", field);
+  set_text(L, "detail", problem);
+  set_integer(L, "sends", 0);
+  return 2;
+}
+
+static int failure(
+  lua_State *L, const exchange *x, const char *reason, const char *detail
+) {
+  push_failure(L, x, reason);
+  if (detail != NULL) set_text(L, "detail", detail);
+  return 2;
+}
+
+static int broken(lua_State *L, const exchange *x) {
+  const char *detail = x->detail;
+  if (*detail == '\0') detail = curl_easy_strerror(x->code);
+  failure(L, x, "curl", detail);
+  set_integer(L, "curl", (long)x->code);
+  return 2;
+}
+
+static int unanswered(lua_State *L, const exchange *x) {
+  switch (x->end) {
+    case EXCHANGE_BROKEN: return broken(L, x);
+    case EXCHANGE_INCOMPLETE:
+      return failure(L, x, "incomplete", "the headers were cut off");
+    case EXCHANGE_TOO_LARGE:
+      return failure(L, x, "limit", "the answer is larger than allowed");
+    case EXCHANGE_ENCODED:
+      return failure(L, x, "encoded", "the answer is compressed");
+    case EXCHANGE_CANCELLED: return failure(L, x, "cancelled", NULL);
+    default: return failure(L, x, "memory", NULL);
+  }
+}
+
+/* --- texts that the server wrote --- */
+
+/* Replaces the string on top by one without credentials, or by nil when it is
+ * no string or memory is short. */
+static void clean_text(lua_State *L, exchange *x) {
+  size_t length;
+  const char *text;
+  const secret *line = x->authorization.line;
+  if (lua_type(L, -1) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    return;
+  }
+  text = lua_tolstring(L, -1, &length);
+  if (length > DESCRIPTION_MAX) length = DESCRIPTION_MAX;
+  buffer_free(&x->answer);
+  if (buffer_append(&x->answer, text, length)) {
+    char *copy = x->answer.data;
+    redact(copy, length, x->secret.data, x->secret.length);
+    if (line != NULL) {
+      size_t at = x->authorization.token_at;
+      redact(copy, length, line->bytes + at, line->length - at);
+    }
+    lua_pushlstring(L, copy, length);
+  } else {
+    lua_pushnil(L);
+  }
+  buffer_free(&x->answer);
+  lua_remove(L, -2);
+}
+
+/* Copies a text field of the table at `from` to field `to` of the table at
+ * `target`; false when there is none. */
+static bool copy_text(
+  lua_State *L, exchange *x, int from, const char *name, int target,
+  const char *to
+) {
+  lua_getfield(L, from, name);
+  clean_text(L, x);
+  if (lua_isnil(L, -1) || lua_rawlen(L, -1) == 0) {
+    lua_pop(L, 1);
+    return false;
+  }
+  lua_setfield(L, target, to);
+  return true;
+}
+
+/* Codes come as numbers, or as strings as protojson writes an int64. */
+static void copy_code(lua_State *L, int from, int target) {
+  lua_Number code;
+  lua_getfield(L, from, "code");
+  code = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : 0.5;
+  lua_pop(L, 1);
+  if (code > -1e9 && code < 1e9 && code == (lua_Number)(long)code) {
+    lua_pushinteger(L, (lua_Integer)(long)code);
+    lua_setfield(L, target, "code");
+  }
+}
+
+/* Adds to the facts on top what the failure's body, a table at `body`, says:
+ * the envelope, or a bare gRPC status. */
+static void copy_details(lua_State *L, exchange *x, int body) {
+  int facts = lua_gettop(L);
+  int error = facts + 1;
+  bool described = false;
+  lua_getfield(L, body, "error");
+  if (lua_istable(L, error)) {
+    copy_code(L, error, facts);
+    described = copy_text(L, x, error, "description", facts, "description")
+      || copy_text(L, x, error, "message", facts, "description");
+  } else {
+    copy_code(L, body, facts);
+  }
+  lua_pop(L, 1);
+  if (!described) copy_text(L, x, body, "message", facts, "description");
+  copy_text(L, x, body, "requestId", facts, "requestId");
+}
+
+/* A failure by its status: the body may be JSON, or anything else. */
+static int failed_status(lua_State *L, exchange *x) {
+  json_report report;
+  bool object = json_decode(L, &x->answer, &report) == JSON_VALID;
+  int body = lua_gettop(L);
+  failure(L, x, "status", NULL);
+  if (object && lua_istable(L, body)) copy_details(L, x, body);
+  return 2;
+}
+
+/* --- the form of an answer --- */
+
+/* Pushes the object that a 2xx answer consists of and returns 0, or pushes a
+ * failure. An answer whose end only the connection's end shows may have been
+ * cut off where the JSON breaks off. */
+static int decode_object(lua_State *L, exchange *x, json_report *report) {
+  json_verdict verdict = json_decode(L, &x->answer, report);
+  if (x->answer.state == BUFFER_MEMORY) return failure(L, x, "memory", NULL);
+  if (verdict == JSON_INCOMPLETE && !x->framed) {
+    return failure(L, x, "incomplete", "the body was cut off");
+  }
+  if (verdict == JSON_TOO_DEEP) {
+    return failure(L, x, "form", "the answer is nested too deeply");
+  }
+  if (verdict != JSON_VALID) {
+    return failure(L, x, "form", "the answer is not JSON");
+  }
+  if (!lua_istable(L, -1) || lua_rawlen(L, -1) > 0) {
+    return failure(L, x, "form", "the answer is not a JSON object");
+  }
+  return 0;
+}
+
+/* Pushes a failure and returns 2 unless the answer is a whole one with a
+ * status of success. */
+static int check_answer(lua_State *L, exchange *x) {
+  if (x->end != EXCHANGE_ANSWERED) return unanswered(L, x);
+  if (x->status < 200 || x->status > 299) return failed_status(L, x);
+  return 0;
+}
+
+/* --- list --- */
+
+static void mark_inexact(lua_State *L) {
+  answer_push_inexact(L);
+  lua_pushvalue(L, -2);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* Takes out of the record on top what does not belong there: fields that are
+ * null, and a key that should never have been sent. */
+static void tidy_record(lua_State *L) {
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    bool null = lua_islightuserdata(L, -1);
+    lua_pop(L, 1);
+    if (null || (lua_type(L, -1) == LUA_TSTRING
+        && strcmp(lua_tostring(L, -1), "secretKey") == 0)) {
+      lua_pushvalue(L, -1);
+      lua_pushnil(L);
+      lua_rawset(L, -4);
+    }
+  }
+}
+
+static bool is_array(lua_State *L, int index) {
+  bool marked;
+  if (lua_rawlen(L, index) > 0) return true;
+  if (!lua_getmetatable(L, index)) return false;
+  json_push_array_mt(L);
+  marked = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return marked;
+}
+
+/* The records of the array on top, each restored and tidied; false when one is
+ * no object. */
+static bool finish_records(lua_State *L, bool marked, bool untidy) {
+  int array = lua_gettop(L);
+  int count = (int)lua_rawlen(L, array);
+  int i;
+  for (i = 1; i <= count; i++) {
+    bool exact = true;
+    lua_rawgeti(L, array, i);
+    if (marked) exact = json_restore(L);
+    if (!lua_istable(L, -1) || is_array(L, -1)) return false;
+    if (!exact) mark_inexact(L);
+    if (untidy) tidy_record(L);
+    lua_pop(L, 1);
+  }
+  return true;
+}
+
+static bool contains(const buffer *text, const char *word) {
+  return text->length > 0
+    && memmem(text->data, text->length, word, strlen(word)) != NULL;
+}
+
+int answer_list(lua_State *L, exchange *x) {
+  json_report report;
+  bool echoed;
+  int pushed = check_answer(L, x);
+  if (pushed > 0) return pushed;
+  echoed = contains(&x->answer, "secretKey");
+  pushed = decode_object(L, x, &report);
+  if (pushed > 0) return pushed;
+  lua_getfield(L, -1, "secrets");
+  if (lua_type(L, -1) == LUA_TSTRING) json_restore(L);
+  if (lua_isnil(L, -1) || lua_islightuserdata(L, -1)) {
+    lua_newtable(L);
+    return 1;
+  }
+  if (!lua_istable(L, -1) || !is_array(L, -1)) {
+    return failure(L, x, "form", "\"secrets\" is not an array");
+  }
+  if (!finish_records(L, report.marks > 0,
+      echoed || report.has_null || report.has_escape)) {
+    return failure(L, x, "form", "\"secrets\" holds what is not an object");
+  }
+  lua_pushnil(L);
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* --- put and delete --- */
+
+int answer_receipt(lua_State *L, exchange *x) {
+  json_report report;
+  int body;
+  bool ok;
+  int pushed = check_answer(L, x);
+  if (pushed == 0) pushed = decode_object(L, x, &report);
+  if (pushed > 0) return pushed;
+  body = lua_gettop(L);
+  lua_getfield(L, body, "ok");
+  ok = lua_isboolean(L, -1) && lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  if (!ok) {
+    failure(L, x, "refused", NULL);
+    copy_details(L, x, body);
+    return 2;
+  }
+  lua_newtable(L);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "ok");
+  copy_text(L, x, body, "requestId", body + 1, "requestId");
+  copy_text(L, x, body, "message", body + 1, "message");
+  return 1;
+}
+
+/* --- authenticate --- */
+
+int answer_token(
+  lua_State *L, exchange *x, token_answer *token, const char *scheme
+) {
+  json_report report;
+  json_verdict verdict;
+  token_verdict read;
+  int pushed = check_answer(L, x);
+  if (pushed > 0) return pushed;
+  verdict = json_scan(
+    x->answer.data, x->answer.length, &report, NULL, NULL
+  );
+  if (verdict == JSON_INCOMPLETE && !x->framed) {
+    return failure(L, x, "incomplete", "the body was cut off");
+  }
+  if (verdict != JSON_VALID) {
+    return failure(L, x, "form", "the answer is not JSON");
+  }
+  read = token_answer_read(token, x->answer.data, x->answer.length, scheme);
+  if (read == TOKEN_MEMORY) return failure(L, x, "memory", NULL);
+  if (read == TOKEN_MALFORMED) {
+    return failure(L, x, "form", "the answer holds no usable token");
+  }
+  return 0;
+}
+
+/* --- set-up --- */
+
+void answer_push_inexact(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &inexact_key);
+}
+
+void answer_open(lua_State *L) {
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &inexact_key);
+}

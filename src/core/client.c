@@ -1,0 +1,392 @@
+#include "client.h"
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "call.h"
+#include "json_encode.h"
+#include "json_write.h"
+#include "memory.h"
+#include "record.h"
+#include "secret_string.h"
+#include "token_answer.h"
+#include "userdata.h"
+
+#define TYPE_NAME "bytenite.core.Client"
+#define PATH_SECRETS "/v1/auth/secrets"
+#define PATH_TOKEN "/v1/auth/access_token"
+#define ANSWER_MAX (256 * 1024)
+#define SCHEME_MAX 32
+
+typedef struct client {
+  bool open;
+  transport transport;
+  authorization authorization; /* of the current access token, if any */
+  char scheme[SCHEME_MAX + 1]; /* put before the token, or empty */
+  size_t list_max;             /* bytes */
+} client;
+
+/* --- arguments --- */
+
+static client *check_client(lua_State *L) {
+  client *c = luaL_checkudata(L, 1, TYPE_NAME);
+  if (!c->open) luaL_error(L, "the client is closed");
+  return c;
+}
+
+static long check_ms(lua_State *L, int arg) {
+  lua_Number seconds = luaL_checknumber(L, arg);
+  luaL_argcheck(L, seconds > 0 && seconds <= 1e6, arg, "seconds over 0 expected");
+  return seconds < 0.001 ? 1 : (long)(seconds * 1000);
+}
+
+static const char *check_text(lua_State *L, int arg, size_t *length) {
+  luaL_argcheck(L, lua_type(L, arg) == LUA_TSTRING, arg, "string expected");
+  return lua_tolstring(L, arg, length);
+}
+
+/* A string or SecretString, without the newline at its end if `trim` says so:
+ * editors and shells put one into files. */
+static const char *check_token(
+  lua_State *L, int arg, int trim, size_t *length
+) {
+  const char *token = check_credential(L, arg, length);
+  if (lua_toboolean(L, trim) && *length > 0 && token[*length - 1] == '\n') {
+    (*length)--;
+    if (*length > 0 && token[*length - 1] == '\r') (*length)--;
+  }
+  return token;
+}
+
+static const char *scheme_of(const client *c) {
+  return *c->scheme == '\0' ? NULL : c->scheme;
+}
+
+/* --- requests --- */
+
+static void set_target(client *c, exchange *x, const char *path) {
+  buffer_text(&x->target, c->transport.base.prefix);
+  buffer_text(&x->target, path);
+}
+
+/* One more segment, or the value after `before`. */
+static void add_target(
+  exchange *x, const char *before, const char *text, size_t length
+) {
+  buffer_text(&x->target, before);
+  url_append_encoded(&x->target, text, length);
+}
+
+/* The last check before bytes leave: everything was written, and nobody closed
+ * the client meanwhile (a finalizer may have run). */
+static void perform(lua_State *L, client *c, exchange *x, long ms) {
+  bool forked;
+  check_client(L);
+  buffer_append(&x->target, "", 1);
+  if (
+    !transport_enter(&c->transport, &forked)
+    || x->target.state != BUFFER_OK || x->body.state != BUFFER_OK
+    || x->secret.state != BUFFER_OK
+  ) {
+    x->end = EXCHANGE_MEMORY;
+    return;
+  }
+  if (forked && c->authorization.line != NULL) {
+    secret_lock(c->authorization.line);
+  }
+  call_perform(L, x, &c->transport, ms);
+}
+
+static exchange *push_authorized(
+  lua_State *L, client *c, http_method method, size_t answer_max
+) {
+  exchange *x;
+  if (c->authorization.line == NULL) luaL_error(L, "no access token is set");
+  x = call_push(L, method, answer_max);
+  x->authorization = c->authorization;
+  secret_retain(x->authorization.line);
+  return x;
+}
+
+/* --- operations --- */
+
+static int client_list(lua_State *L) {
+  client *c = check_client(L);
+  long ms = check_ms(L, 3);
+  size_t length = 0;
+  const char *type = lua_isnil(L, 2) ? NULL : check_text(L, 2, &length);
+  const char *problem = type == NULL ? NULL : segment_problem(type, length);
+  exchange *x;
+  int results;
+  if (problem != NULL) return answer_invalid(L, "secretType", problem);
+  x = push_authorized(L, c, HTTP_GET, c->list_max);
+  set_target(c, x, PATH_SECRETS);
+  if (type != NULL) add_target(x, "?secretType=", type, length);
+  perform(L, c, x, ms);
+  results = answer_list(L, x);
+  exchange_free(x);
+  return results;
+}
+
+static int client_delete(lua_State *L) {
+  client *c = check_client(L);
+  size_t type_length;
+  size_t id_length;
+  const char *type = check_text(L, 2, &type_length);
+  const char *id = check_text(L, 3, &id_length);
+  long ms = check_ms(L, 4);
+  const char *problem = segment_problem(type, type_length);
+  exchange *x;
+  int results;
+  if (problem != NULL) return answer_invalid(L, "secretType", problem);
+  problem = segment_problem(id, id_length);
+  if (problem != NULL) return answer_invalid(L, "id", problem);
+  x = push_authorized(L, c, HTTP_DELETE, ANSWER_MAX);
+  set_target(c, x, PATH_SECRETS);
+  add_target(x, "/", type, type_length);
+  add_target(x, "/", id, id_length);
+  perform(L, c, x, ms);
+  results = answer_receipt(L, x);
+  exchange_free(x);
+  return results;
+}
+
+/* The record and the key, with the key taken first: writing the record may run
+ * finalizers, and one of them could wipe a SecretString. */
+static const char *write_put(
+  lua_State *L, exchange *x, const char **field
+) {
+  size_t length;
+  const char *key = check_credential(L, 3, &length);
+  const char *problem = secret_key_problem(key, length);
+  *field = "secretKey";
+  if (problem != NULL) return problem;
+  buffer_append(&x->secret, key, length);
+  buffer_text(&x->body, "{\"secret\":");
+  problem = record_encode(L, 2, &x->body, field);
+  if (problem != NULL) return problem;
+  buffer_text(&x->body, ",\"secretKey\":");
+  json_write_string(&x->body, x->secret.data, x->secret.length);
+  buffer_text(&x->body, "}");
+  return NULL;
+}
+
+static int client_put(lua_State *L) {
+  client *c = check_client(L);
+  long ms = check_ms(L, 4);
+  size_t length;
+  exchange *x;
+  const char *field;
+  const char *problem;
+  int results;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  check_credential(L, 3, &length);
+  x = push_authorized(L, c, HTTP_POST, ANSWER_MAX);
+  problem = write_put(L, x, &field);
+  if (problem != NULL) {
+    exchange_free(x);
+    return answer_invalid(L, field, problem);
+  }
+  set_target(c, x, PATH_SECRETS);
+  perform(L, c, x, ms);
+  results = answer_receipt(L, x);
+  exchange_free(x);
+  return results;
+}
+
+/* Leaves the token with the client, and expiresIn and scope on the stack. The
+ * call owns the scope while Lua copies it. */
+static int keep_token(
+  lua_State *L, client *c, exchange *x, token_answer *token
+) {
+  authorization_free(&c->authorization);
+  c->authorization = token->authorization;
+  buffer_free(&x->answer);
+  x->answer = token->scope;
+  lua_pushinteger(L, (lua_Integer)token->expires_in);
+  if (x->answer.length == 0) return 1;
+  lua_pushlstring(L, x->answer.data, x->answer.length);
+  return 2;
+}
+
+static const char *write_key(lua_State *L, exchange *x) {
+  size_t length;
+  const char *key = check_token(L, 2, 4, &length);
+  const char *problem = token_problem(key, length);
+  if (problem != NULL) return problem;
+  buffer_append(&x->secret, key, length);
+  buffer_text(&x->body, "{\"apiKey\":");
+  json_write_string(&x->body, key, length);
+  buffer_text(&x->body, "}");
+  return NULL;
+}
+
+static int client_authenticate(lua_State *L) {
+  client *c = check_client(L);
+  long ms = check_ms(L, 3);
+  exchange *x = call_push(L, HTTP_POST, ANSWER_MAX);
+  const char *problem = write_key(L, x);
+  token_answer token;
+  int results;
+  if (problem != NULL) return answer_invalid(L, "api_key", problem);
+  set_target(c, x, PATH_TOKEN);
+  perform(L, c, x, ms);
+  results = answer_token(L, x, &token, scheme_of(c));
+  if (results == 0) results = keep_token(L, c, x, &token);
+  exchange_free(x);
+  memory_burn_stack();
+  return results;
+}
+
+static int client_check_token(lua_State *L) {
+  size_t length;
+  const char *token = check_token(L, 1, 2, &length);
+  const char *problem = token_problem(token, length);
+  if (problem != NULL) {
+    lua_pushnil(L);
+    lua_pushstring(L, problem);
+    return 2;
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int client_authorize(lua_State *L) {
+  client *c = check_client(L);
+  size_t length;
+  const char *token = check_token(L, 2, 3, &length);
+  const char *problem = token_problem(token, length);
+  const authorization *now = &c->authorization;
+  authorization next = {NULL, 0};
+  if (problem != NULL) return answer_invalid(L, "access_token", problem);
+  lua_pushboolean(L, 1);
+  if (now->line != NULL && memory_equal(
+      now->line->bytes + now->token_at, now->line->length - now->token_at,
+      token, length)) {
+    return 1;
+  }
+  if (!authorization_make(&next, scheme_of(c), token, length)) {
+    return answer_invalid(L, "access_token", "cannot be kept: memory is short");
+  }
+  authorization_free(&c->authorization);
+  c->authorization = next;
+  return 1;
+}
+
+/* --- release --- */
+
+static int client_close(lua_State *L) {
+  client *c = luaL_checkudata(L, 1, TYPE_NAME);
+  if (!c->open) return 0;
+  c->open = false;
+  transport_close(&c->transport);
+  authorization_free(&c->authorization);
+  return 0;
+}
+
+static int client__tostring(lua_State *L) {
+  const client *c = luaL_checkudata(L, 1, TYPE_NAME);
+  lua_pushfstring(L, "%s (%s)", TYPE_NAME, c->open ? "open" : "closed");
+  return 1;
+}
+
+/* --- the type and its constructor --- */
+
+/* A text option of the table at index 1, or NULL. */
+static const char *option_text(lua_State *L, const char *name) {
+  const char *text;
+  lua_getfield(L, 1, name);
+  if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) {
+    luaL_error(L, "option %s: string expected", name);
+  }
+  text = lua_tostring(L, -1);
+  lua_pop(L, 1); /* the table keeps the string */
+  return text;
+}
+
+static lua_Number option_number(lua_State *L, const char *name) {
+  lua_Number number;
+  lua_getfield(L, 1, name);
+  if (lua_type(L, -1) != LUA_TNUMBER) {
+    luaL_error(L, "option %s: number expected", name);
+  }
+  number = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return number;
+}
+
+static void read_settings(lua_State *L, transport_settings *settings) {
+  memset(settings, 0, sizeof *settings);
+  settings->base_url = option_text(L, "base_url");
+  if (settings->base_url == NULL) luaL_error(L, "option base_url is missing");
+  lua_getfield(L, 1, "allow_http");
+  settings->allow_http = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  settings->connect_timeout_ms =
+    (long)(option_number(L, "connect_timeout") * 1000);
+  settings->user_agent = option_text(L, "user_agent");
+  settings->ca_file = option_text(L, "ca_file");
+  settings->ca_path = option_text(L, "ca_path");
+  settings->client_cert = option_text(L, "client_cert");
+  settings->client_key = option_text(L, "client_key");
+  settings->proxy = option_text(L, "proxy");
+  settings->no_proxy = option_text(L, "no_proxy");
+  lua_getfield(L, 1, "remote_proxy");
+  settings->remote_proxy = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+}
+
+static int client_new(lua_State *L) {
+  transport_settings settings;
+  const char *scheme;
+  const char *problem;
+  const char *option;
+  lua_Number list_max;
+  client *c;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  read_settings(L, &settings);
+  scheme = option_text(L, "auth_scheme");
+  list_max = option_number(L, "max_response_bytes");
+  c = lua_newuserdatauv(L, sizeof *c, 0);
+  memset(c, 0, sizeof *c);
+  luaL_setmetatable(L, TYPE_NAME);
+  c->open = true;
+  c->list_max = (size_t)list_max;
+  if (scheme != NULL) strncpy(c->scheme, scheme, SCHEME_MAX);
+  problem = transport_open(&c->transport, &settings, &option);
+  if (problem == NULL) return 1;
+  lua_pushnil(L);
+  lua_pushstring(L, problem);
+  lua_pushstring(L, option);
+  return 3;
+}
+
+static const luaL_Reg methods[] = {
+  {"authenticate", client_authenticate},
+  {"authorize", client_authorize},
+  {"close", client_close},
+  {"delete", client_delete},
+  {"list", client_list},
+  {"put", client_put},
+  {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+  {"__close", client_close},
+  {"__gc", client_close},
+  {"__tostring", client__tostring},
+  {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+  {"check_token", client_check_token},
+  {"client", client_new},
+  {NULL, NULL},
+};
+
+void client_open(lua_State *L) {
+  userdata_type(L, TYPE_NAME, methods, metamethods);
+  luaL_setfuncs(L, functions, 0);
+}

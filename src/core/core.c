@@ -1,0 +1,185 @@
+/* luaopen: the module `bytenite.secrets.core`, on which the Lua layer stands.
+ *
+ *   client(options)              see client.h
+ *   secret_from_*(...)           see secret_string.h
+ *   encode(value)                JSON text | nil, problem
+ *   decode(text)                 value | nil, problem
+ *   check_record(secret)         true | nil, facts: what put would refuse
+ *   check_segment(text)          true | nil, problem: as an id or secretType
+ *   is_secret_string(value)      boolean
+ *   inexact                      weak set of records with rounded integers
+ *   monotonic()                  seconds of a clock that only goes forward
+ *   sleep(seconds)               false when the script is to be interrupted
+ *   random()                     a number from 0 up to 1
+ *   versions()                   { libcurl =, tls =, cjson = }
+ *   array_mt, null, version
+ */
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "call.h"
+#include "client.h"
+#include "compat.h"
+#include "json_decode.h"
+#include "json_encode.h"
+#include "record.h"
+#include "scratch.h"
+#include "secret_string.h"
+#include "transport.h"
+#include "url.h"
+#include "version.h"
+
+COMPAT_EXPORT int luaopen_bytenite_secrets_core(lua_State *L);
+
+/* --- JSON, for the layers above and for the emulator --- */
+
+static int core_encode(lua_State *L) {
+  buffer *out;
+  const char *problem;
+  luaL_checkany(L, 1);
+  out = scratch_push(L);
+  problem = json_encode(L, 1, out, "value", JSON_MAX_DEPTH);
+  if (problem == NULL && out->state == BUFFER_OK) {
+    lua_pushlstring(L, out->data, out->length);
+  } else if (problem == NULL) {
+    luaL_error(L, "not enough memory");
+  } else {
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s %s", lua_tostring(L, -2), problem);
+  }
+  buffer_free(out);
+  return problem == NULL ? 1 : 2;
+}
+
+static int core_decode(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  buffer *copy = scratch_push(L);
+  json_report report;
+  if (!buffer_append(copy, text, length)) luaL_error(L, "not enough memory");
+  if (json_decode(L, copy, &report) == JSON_VALID) {
+    if (report.marks > 0) json_restore(L);
+    return 1;
+  }
+  if (copy->state != BUFFER_OK) luaL_error(L, "not enough memory");
+  lua_pushnil(L);
+  lua_pushfstring(L, "not JSON at byte %d", (int)report.at + 1);
+  return 2;
+}
+
+/* --- checks without sending --- */
+
+static int core_check_record(lua_State *L) {
+  buffer *out;
+  const char *field = NULL;
+  const char *problem;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  out = scratch_push(L);
+  problem = record_encode(L, 1, out, &field);
+  buffer_free(out);
+  if (problem != NULL) return answer_invalid(L, field, problem);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int core_check_segment(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  const char *problem = segment_problem(text, length);
+  if (problem == NULL) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, problem);
+  return 2;
+}
+
+static int core_is_secret_string(lua_State *L) {
+  lua_pushboolean(L, secret_string_is(L, 1));
+  return 1;
+}
+
+/* --- the system --- */
+
+static int core_monotonic(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)transport_now() / 1000);
+  return 1;
+}
+
+static int core_sleep(lua_State *L) {
+  lua_Number seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1e6, 1, "seconds expected");
+  lua_pushboolean(L, call_sleep(L, (long)(seconds * 1000)));
+  return 1;
+}
+
+static int core_random(lua_State *L) {
+  uint32_t bits = 0;
+  if (getentropy(&bits, sizeof bits) != 0) {
+    return luaL_error(L, "the system gives no random bytes");
+  }
+  lua_pushnumber(L, (lua_Number)bits / 4294967296.0);
+  return 1;
+}
+
+static int core_versions(lua_State *L) {
+  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  lua_newtable(L);
+  lua_pushstring(L, info->version);
+  lua_setfield(L, -2, "libcurl");
+  lua_pushstring(L, info->ssl_version);
+  lua_setfield(L, -2, "tls");
+  json_push_version(L);
+  lua_setfield(L, -2, "cjson");
+  return 1;
+}
+
+/* --- the module --- */
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+static CURLcode curl_ready;
+
+/* Never undone: others in the process may use libcurl. */
+static void start_curl(void) {
+  curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static const luaL_Reg functions[] = {
+  {"check_record", core_check_record},
+  {"check_segment", core_check_segment},
+  {"decode", core_decode},
+  {"encode", core_encode},
+  {"is_secret_string", core_is_secret_string},
+  {"monotonic", core_monotonic},
+  {"random", core_random},
+  {"sleep", core_sleep},
+  {"versions", core_versions},
+  {NULL, NULL},
+};
+
+int luaopen_bytenite_secrets_core(lua_State *L) {
+  pthread_once(&curl_once, start_curl);
+  if (curl_ready != CURLE_OK) return luaL_error(L, "libcurl does not start");
+  json_encode_open(L);
+  json_decode_open(L);
+  scratch_open(L);
+  call_open(L);
+  answer_open(L);
+  lua_newtable(L);
+  luaL_setfuncs(L, functions, 0);
+  client_open(L);
+  secret_string_open(L);
+  json_push_array_mt(L);
+  lua_setfield(L, -2, "array_mt");
+  json_push_null(L);
+  lua_setfield(L, -2, "null");
+  answer_push_inexact(L);
+  lua_setfield(L, -2, "inexact");
+  lua_pushliteral(L, BYTENITE_VERSION);
+  lua_setfield(L, -2, "version");
+  return 1;
+}

@@ -1,0 +1,187 @@
+#include "json_decode.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json_encode.h"
+
+#define MARK_LENGTH 32
+
+static const char decode_key = 'd';
+static const char version_key = 'v';
+
+/* What marked strings begin with. It is random, never leaves the process, and
+ * so cannot be sent by a server. */
+static char mark_text[MARK_LENGTH + 1];
+static pthread_once_t mark_once = PTHREAD_ONCE_INIT;
+
+/* --- marking --- */
+
+static void make_mark(void) {
+  static const char hex[] = "0123456789abcdef";
+  unsigned char bytes[MARK_LENGTH / 2];
+  size_t i;
+  if (getentropy(bytes, sizeof bytes) != 0) return;
+  for (i = 0; i < sizeof bytes; i++) {
+    mark_text[2 * i] = hex[bytes[i] >> 4];
+    mark_text[2 * i + 1] = hex[bytes[i] & 15];
+  }
+}
+
+typedef struct marking {
+  const char *done; /* up to here the text has been copied */
+  buffer out;
+} marking;
+
+static bool mark_place(void *context, const char *from, const char *to) {
+  marking *m = context;
+  buffer_append(&m->out, m->done, (size_t)(from - m->done));
+  buffer_text(&m->out, "\"");
+  buffer_text(&m->out, mark_text);
+  buffer_append(&m->out, from, (size_t)(to - from));
+  buffer_text(&m->out, "\"");
+  m->done = to;
+  return m->out.state == BUFFER_OK;
+}
+
+/* Replaces the text by one with marked strings. No call in here can raise. */
+static void mark_all(buffer *text, size_t marks) {
+  marking m;
+  json_report ignored;
+  m.done = text->data;
+  buffer_init(&m.out, text->length + marks * (MARK_LENGTH + 2));
+  (void)json_scan(text->data, text->length, &ignored, mark_place, &m);
+  buffer_append(
+    &m.out, m.done, (size_t)(text->data + text->length - m.done)
+  );
+  buffer_free(text);
+  *text = m.out;
+}
+
+/* --- decoding --- */
+
+json_verdict json_decode(lua_State *L, buffer *text, json_report *report) {
+  json_verdict verdict = json_scan(
+    text->data, text->length, report, NULL, NULL
+  );
+  int status;
+  if (verdict != JSON_VALID) return verdict;
+  if (report->marks > 0) mark_all(text, report->marks);
+  if (text->state != BUFFER_OK) return JSON_INVALID;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
+  lua_pushlstring(L, text->data, text->length);
+  buffer_free(text);
+  status = lua_pcall(L, 1, 1, 0);
+  if (status == LUA_OK) return JSON_VALID;
+  if (status != LUA_ERRRUN) lua_error(L);
+  lua_pop(L, 1);
+  return JSON_INVALID;
+}
+
+/* --- restoring --- */
+
+/* Pushes the integer of a JSON text; false when it is not exact. */
+static bool push_integer(lua_State *L, const char *digits) {
+#if LUA_VERSION_NUM >= 503
+  long long value;
+  errno = 0;
+  value = strtoll(digits, NULL, 10);
+  if (errno == 0 && value >= LUA_MININTEGER && value <= LUA_MAXINTEGER) {
+    lua_pushinteger(L, (lua_Integer)value);
+    return true;
+  }
+  lua_pushnumber(L, (lua_Number)strtod(digits, NULL));
+  return false;
+#else
+  lua_Number value = (lua_Number)strtod(digits, NULL);
+  lua_pushnumber(L, value);
+  return value <= 9007199254740992.0 && value >= -9007199254740992.0;
+#endif
+}
+
+/* Pushes what a marked string stands for, or nothing. */
+static bool push_unmarked(lua_State *L, int index, bool *exact) {
+  size_t length;
+  const char *text = lua_tolstring(L, index, &length);
+  if (length <= MARK_LENGTH || memcmp(text, mark_text, MARK_LENGTH) != 0) {
+    return false;
+  }
+  text += MARK_LENGTH;
+  if (*text == '[') {
+    lua_newtable(L);
+    json_push_array_mt(L);
+    lua_setmetatable(L, -2);
+  } else if (!push_integer(L, text)) {
+    *exact = false;
+  }
+  return true;
+}
+
+/* Values of fields that are there may be replaced during lua_next. */
+static void restore_entries(lua_State *L, int index, bool *exact) {
+  luaL_checkstack(L, 6, "JSON");
+  index = lua_absindex(L, index);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    if (lua_type(L, -1) == LUA_TTABLE) {
+      restore_entries(L, -1, exact);
+    } else if (
+      lua_type(L, -1) == LUA_TSTRING && push_unmarked(L, -1, exact)
+    ) {
+      lua_pushvalue(L, -3);
+      lua_insert(L, -2);
+      lua_rawset(L, index);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+bool json_restore(lua_State *L) {
+  bool exact = true;
+  if (lua_type(L, -1) == LUA_TTABLE) {
+    restore_entries(L, -1, &exact);
+  } else if (lua_type(L, -1) == LUA_TSTRING && push_unmarked(L, -1, &exact)) {
+    lua_remove(L, -2);
+  }
+  return exact;
+}
+
+/* --- the cjson instance --- */
+
+static void configure(lua_State *L, const char *option, int value) {
+  lua_getfield(L, -1, option);
+  if (value < 0) {
+    lua_pushboolean(L, 0);
+  } else {
+    lua_pushinteger(L, value);
+  }
+  lua_call(L, 1, 0);
+}
+
+void json_decode_open(lua_State *L) {
+  pthread_once(&mark_once, make_mark);
+  if (mark_text[0] == '\0') luaL_error(L, "the system gives no random bytes");
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "cjson");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "_VERSION");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &version_key);
+  lua_getfield(L, -1, "new");
+  lua_call(L, 0, 1);
+  configure(L, "decode_max_depth", JSON_MAX_DEPTH);
+  configure(L, "decode_invalid_numbers", -1);
+  lua_getfield(L, -1, "decode");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &decode_key);
+  lua_pop(L, 2);
+}
+
+void json_push_null(lua_State *L) {
+  lua_pushlightuserdata(L, NULL);
+}
+
+void json_push_version(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &version_key);
+}

@@ -1,0 +1,160 @@
+#include "secret_string.h"
+
+#include "memory.h"
+#include "secret_source.h"
+#include "userdata.h"
+
+#define TYPE_NAME "bytenite.SecretString"
+#define MASK "SecretString(****)"
+
+void secret_string_push(lua_State *L, secret ***slot) {
+  secret **s = lua_newuserdatauv(L, sizeof *s, 0);
+  *s = NULL;
+  luaL_setmetatable(L, TYPE_NAME);
+  *slot = s;
+}
+
+static secret **check_secret_string(lua_State *L, int arg) {
+  return luaL_checkudata(L, arg, TYPE_NAME);
+}
+
+bool secret_string_is(lua_State *L, int index) {
+  return luaL_testudata(L, index, TYPE_NAME) != NULL;
+}
+
+const char *check_credential(lua_State *L, int arg, size_t *length) {
+  secret **s = luaL_testudata(L, arg, TYPE_NAME);
+  if (s == NULL) {
+    if (lua_type(L, arg) != LUA_TSTRING) {
+      luaL_argerror(L, arg, "string or SecretString expected");
+    }
+    return lua_tolstring(L, arg, length);
+  }
+  *length = *s == NULL ? 0 : (*s)->length;
+  return *s == NULL ? NULL : (*s)->bytes;
+}
+
+static int secret_string_equals(lua_State *L) {
+  size_t length;
+  size_t other_length;
+  const char *bytes = check_credential(L, 1, &length);
+  const char *other = check_credential(L, 2, &other_length);
+  lua_pushboolean(L, bytes != NULL && other != NULL
+    && memory_equal(bytes, length, other, other_length));
+  return 1;
+}
+
+/* Unlike `equals`, `==` may meet userdata of any type. */
+static int secret_string__eq(lua_State *L) {
+  if (!secret_string_is(L, 1) || !secret_string_is(L, 2)) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  return secret_string_equals(L);
+}
+
+static int secret_string_expose(lua_State *L) {
+  secret **s = check_secret_string(L, 1);
+  if (*s == NULL) return luaL_error(L, "expose: this SecretString was wiped");
+  lua_pushlstring(L, (*s)->bytes, (*s)->length);
+  return 1;
+}
+
+static int secret_string_wipe(lua_State *L) {
+  secret **s = check_secret_string(L, 1);
+  secret_release(*s);
+  *s = NULL;
+  return 0;
+}
+
+static int secret_string__len(lua_State *L) {
+  secret **s = check_secret_string(L, 1);
+  lua_pushinteger(L, *s == NULL ? 0 : (lua_Integer)(*s)->length);
+  return 1;
+}
+
+static int secret_string__tostring(lua_State *L) {
+  lua_pushliteral(L, MASK);
+  return 1;
+}
+
+static int secret_string__concat(lua_State *L) {
+  return luaL_error(L, "a SecretString cannot be concatenated; "
+    "s:expose() gives the string");
+}
+
+/* --- where a SecretString comes from --- */
+
+static int push_result(lua_State *L, const char *problem) {
+  if (problem == NULL) return 1;
+  lua_pushnil(L);
+  lua_pushstring(L, problem);
+  return 2;
+}
+
+static int secret_from_string(lua_State *L) {
+  size_t length;
+  const char *bytes = luaL_checklstring(L, 1, &length);
+  secret **s;
+  secret_string_push(L, &s);
+  return push_result(L, secret_take_string(s, bytes, length));
+}
+
+static int secret_from_file(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  bool shared = lua_toboolean(L, 2);
+  char mode[8];
+  const char *problem;
+  secret **s;
+  secret_string_push(L, &s);
+  problem = secret_take_file(s, path, shared, mode);
+  if (problem == NULL) return 1;
+  lua_pushnil(L);
+  lua_pushfstring(L, problem, mode);
+  return 2;
+}
+
+static int secret_from_env(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  bool unset = lua_toboolean(L, 2);
+  secret **s;
+  secret_string_push(L, &s);
+  return push_result(L, secret_take_env(s, name, unset));
+}
+
+static int secret_from_fd(lua_State *L) {
+  int fd = (int)luaL_checkinteger(L, 1);
+  secret **s;
+  secret_string_push(L, &s);
+  return push_result(L, secret_take_fd(s, fd));
+}
+
+static const luaL_Reg methods[] = {
+  {"equals", secret_string_equals},
+  {"expose", secret_string_expose},
+  {"wipe", secret_string_wipe},
+  {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+  {"__close", secret_string_wipe},
+  {"__concat", secret_string__concat},
+  {"__eq", secret_string__eq},
+  {"__gc", secret_string_wipe},
+  {"__len", secret_string__len},
+  {"__tostring", secret_string__tostring},
+  {NULL, NULL},
+};
+
+static const luaL_Reg constructors[] = {
+  {"secret_from_env", secret_from_env},
+  {"secret_from_fd", secret_from_fd},
+  {"secret_from_file", secret_from_file},
+  {"secret_from_string", secret_from_string},
+  {NULL, NULL},
+};
+
+void secret_string_open(lua_State *L) {
+  userdata_type(L, TYPE_NAME, methods, metamethods);
+  luaL_setfuncs(L, constructors, 0);
+}

@@ -1,0 +1,26 @@
+/* The SecretString userdata: a credential that is never a Lua string. */
+#ifndef BYTENITE_SECRET_STRING_H
+#define BYTENITE_SECRET_STRING_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "secret.h"
+
+/* Pushes a new, empty SecretString; `*slot` is where it keeps its secret, so
+ * that what is put there is owned from the start. */
+void secret_string_push(lua_State *L, secret ***slot);
+
+/* Whether the value at `index` is one. */
+bool secret_string_is(lua_State *L, int index);
+
+/* The bytes of a string or SecretString argument; raises for other types. A
+ * wiped SecretString has none: NULL. */
+const char *check_credential(lua_State *L, int arg, size_t *length);
+
+/* Adds the constructors to the table on top: secret_from_string(s),
+ * secret_from_file(path, shared), secret_from_env(name, unset) and
+ * secret_from_fd(fd), each SecretString | nil, problem. */
+void secret_string_open(lua_State *L);
+
+#endif

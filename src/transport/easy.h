@@ -1,0 +1,14 @@
+/* libcurl easy handles: the options that every request is made with. */
+#ifndef BYTENITE_EASY_H
+#define BYTENITE_EASY_H
+
+#include "transport.h"
+
+/* Makes `t->model`. NULL when done, else what is wrong and `*option` the
+ * setting it is about, or NULL. An option that security depends on and that
+ * this libcurl refuses is such a failure. */
+const char *easy_model(
+  transport *t, const transport_settings *settings, const char **option
+);
+
+#endif

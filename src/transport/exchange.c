@@ -1,0 +1,286 @@
+#include "exchange.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "memory.h"
+
+#define TARGET_MAX (16 * 1024)
+#define HEAD_MAX (64 * 1024)
+
+void exchange_init(exchange *x, http_method method, size_t answer_limit) {
+  memset(x, 0, sizeof *x);
+  x->method = method;
+  buffer_init(&x->target, TARGET_MAX);
+  buffer_init(&x->body, (size_t)-1 / 2);
+  buffer_init(&x->secret, SECRET_MAX);
+  buffer_init(&x->answer, answer_limit);
+}
+
+/* --- what libcurl calls; bytes are copied here and nothing else --- */
+
+static int count_send(
+  void *context, char *remote, char *local, int remote_port, int local_port
+) {
+  exchange *x = context;
+  (void)remote;
+  (void)local;
+  (void)remote_port;
+  (void)local_port;
+  x->sends++;
+  return CURL_PREREQFUNC_OK;
+}
+
+/* Room for the whole body at once when the server says how long it is. */
+static void reserve_answer(exchange *x) {
+  curl_off_t length = -1;
+  curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+  if (length > 0 && (unsigned long long)length <= x->answer.limit) {
+    buffer_reserve(&x->answer, (size_t)length);
+  }
+}
+
+static size_t take_body(char *data, size_t one, size_t length, void *context) {
+  exchange *x = context;
+  (void)one;
+  if (x->answer.length == 0) reserve_answer(x);
+  if (buffer_append(&x->answer, data, length)) return length;
+  x->stopped = x->answer.state == BUFFER_FULL
+    ? EXCHANGE_TOO_LARGE : EXCHANGE_MEMORY;
+  return 0;
+}
+
+static bool is_success(const exchange *x) {
+  return x->status >= 200 && x->status < 300;
+}
+
+/* Whether a header line has this name; `*value` is what follows the colon. */
+static bool is_header(
+  const char *line, size_t length, const char *name, const char **value
+) {
+  size_t name_length = strlen(name);
+  if (length <= name_length || line[name_length] != ':') return false;
+  if (strncasecmp(line, name, name_length) != 0) return false;
+  *value = line + name_length + 1;
+  return true;
+}
+
+static bool is_identity(const char *value, const char *end) {
+  static const char identity[] = "identity";
+  while (value < end && (*value == ' ' || *value == '\t')) value++;
+  while (end > value && strchr(" \t\r\n", end[-1]) != NULL) end--;
+  return value == end || (
+    (size_t)(end - value) == sizeof identity - 1
+    && strncasecmp(value, identity, sizeof identity - 1) == 0
+  );
+}
+
+/* A header block starts with its status line. An interim one (1xx) is followed
+ * by another, and only the empty line at its end makes one complete. */
+static void read_header(exchange *x, const char *line, size_t length) {
+  const char *value;
+  if (length > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
+    const char *space = memchr(line, ' ', length);
+    x->status = space == NULL ? 0 : strtol(space, NULL, 10);
+    x->head_complete = false;
+    x->framed = false;
+  } else if (length <= 2 && (line[0] == '\r' || line[0] == '\n')) {
+    x->head_complete = x->status >= 200;
+  } else if (
+    is_header(line, length, "Content-Length", &value)
+    || is_header(line, length, "Transfer-Encoding", &value)
+  ) {
+    x->framed = true;
+  } else if (
+    is_header(line, length, "Content-Encoding", &value)
+    && !is_identity(value, line + length) && is_success(x)
+  ) {
+    x->stopped = EXCHANGE_ENCODED;
+  }
+}
+
+static size_t take_header(
+  char *data, size_t one, size_t length, void *context
+) {
+  exchange *x = context;
+  (void)one;
+  x->head_bytes += length;
+  if (x->head_bytes > HEAD_MAX) x->stopped = EXCHANGE_TOO_LARGE;
+  if (length > 0) read_header(x, data, length);
+  return x->stopped == EXCHANGE_RUNNING ? length : 0;
+}
+
+/* --- the handle --- */
+
+static CURL *take_handle(exchange *x) {
+  transport *t = x->transport;
+  if (x->method == HTTP_GET && t->idle_gets > 0) {
+    return t->idle_get[--t->idle_gets];
+  }
+  if (x->method == HTTP_DELETE && t->idle_deletes > 0) {
+    return t->idle_delete[--t->idle_deletes];
+  }
+  return curl_easy_duphandle(t->model);
+}
+
+/* A handle that carried a body is always destroyed, for libcurl keeps copies
+ * in it; from 8.0 on it keeps request headers as well. */
+static bool may_keep(const exchange *x) {
+  return x->method != HTTP_POST
+    && curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+}
+
+static void drop_handle(exchange *x) {
+  transport *t = x->transport;
+  CURL **idle = x->method == HTTP_GET ? t->idle_get : t->idle_delete;
+  size_t *count = x->method == HTTP_GET ? &t->idle_gets : &t->idle_deletes;
+  CURL *easy = x->easy;
+  x->easy = NULL;
+  if (easy == NULL) return;
+  curl_multi_remove_handle(t->multi, easy);
+  if (!may_keep(x) || *count == TRANSPORT_IDLE_MAX) {
+    curl_easy_cleanup(easy);
+    return;
+  }
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+  idle[(*count)++] = easy;
+}
+
+/* Our own list nodes, so that libcurl does not copy the Authorization line. */
+static void add_header(exchange *x, size_t *count, char *line) {
+  struct curl_slist *node = &x->headers[*count];
+  node->data = line;
+  node->next = NULL;
+  if (*count > 0) x->headers[*count - 1].next = node;
+  (*count)++;
+}
+
+static bool set_headers(exchange *x) {
+  static char accept[] = "Accept: application/json";
+  static char content_type[] = "Content-Type: application/json";
+  static char no_expect[] = "Expect:";
+  size_t count = 0;
+  if (x->authorization.line != NULL) {
+    add_header(x, &count, x->authorization.line->bytes);
+  }
+  add_header(x, &count, accept);
+  if (x->method == HTTP_POST) {
+    add_header(x, &count, content_type);
+    add_header(x, &count, no_expect);
+  }
+  return curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK;
+}
+
+static bool set_method(exchange *x) {
+  CURL *easy = x->easy;
+  if (x->method == HTTP_POST) {
+    return curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+        (curl_off_t)x->body.length) == CURLE_OK
+      && curl_easy_setopt(easy, CURLOPT_POSTFIELDS, x->body.data) == CURLE_OK;
+  }
+  return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK
+    && curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
+      x->method == HTTP_DELETE ? "DELETE" : NULL) == CURLE_OK;
+}
+
+static bool set_callbacks(exchange *x) {
+  CURL *easy = x->easy;
+  return curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK
+    && curl_easy_setopt(easy, CURLOPT_WRITEDATA, x) == CURLE_OK
+    && curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK
+    && curl_easy_setopt(easy, CURLOPT_HEADERDATA, x) == CURLE_OK
+    && curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, count_send) == CURLE_OK
+    && curl_easy_setopt(easy, CURLOPT_PREREQDATA, x) == CURLE_OK
+    && curl_easy_setopt(easy, CURLOPT_PRIVATE, x) == CURLE_OK
+    && curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->detail) == CURLE_OK;
+}
+
+static bool set_request(exchange *x, long timeout_ms) {
+  return set_callbacks(x) && set_method(x) && set_headers(x)
+    && curl_easy_setopt(x->easy, CURLOPT_REQUEST_TARGET, x->target.data)
+      == CURLE_OK
+    && curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK;
+}
+
+/* --- its life --- */
+
+static void enlist(exchange *x, transport *t) {
+  x->transport = t;
+  x->previous = NULL;
+  x->next = t->exchanges;
+  if (x->next != NULL) x->next->previous = x;
+  t->exchanges = x;
+}
+
+static void leave(exchange *x) {
+  transport *t = x->transport;
+  if (x->next != NULL) x->next->previous = x->previous;
+  if (x->previous != NULL) x->previous->next = x->next;
+  if (t->exchanges == x) t->exchanges = x->next;
+  x->transport = NULL;
+}
+
+void exchange_start(exchange *x, transport *t, long timeout_ms) {
+  enlist(x, t);
+  x->easy = take_handle(x);
+  if (
+    x->easy == NULL || !set_request(x, timeout_ms)
+    || curl_multi_add_handle(t->multi, x->easy) != CURLM_OK
+  ) {
+    exchange_stop(x, EXCHANGE_MEMORY);
+  }
+}
+
+/* The header callback has the last word on completeness: for libcurl an answer
+ * cut off within the header block is a success. A failure's status counts even
+ * when its body is too long to be read. */
+static exchange_end how_it_ended(const exchange *x) {
+  if (x->stopped == EXCHANGE_TOO_LARGE && x->head_complete && !is_success(x)) {
+    return EXCHANGE_ANSWERED;
+  }
+  if (x->stopped != EXCHANGE_RUNNING) return x->stopped;
+  if (x->code == CURLE_OUT_OF_MEMORY && x->status == 0) return EXCHANGE_MEMORY;
+  if (x->code == CURLE_OUT_OF_MEMORY) return EXCHANGE_TOO_LARGE;
+  if (x->code != CURLE_OK) return EXCHANGE_BROKEN;
+  return x->head_complete ? EXCHANGE_ANSWERED : EXCHANGE_INCOMPLETE;
+}
+
+/* A request of which nothing was written did not leave. */
+static void settle_sends(exchange *x) {
+  long request_size = 0;
+  if (x->easy == NULL) return;
+  curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &request_size);
+  if (request_size == 0) x->sends = 0;
+}
+
+static void end(exchange *x, exchange_end how) {
+  x->end = how;
+  settle_sends(x);
+  drop_handle(x);
+  leave(x);
+}
+
+void exchange_finish(exchange *x, CURLcode code) {
+  curl_off_t wait = 0;
+  x->code = code;
+  if (curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK) {
+    x->retry_after = wait > LONG_MAX ? LONG_MAX : (long)wait;
+  }
+  end(x, how_it_ended(x));
+}
+
+void exchange_stop(exchange *x, exchange_end how) {
+  if (x->transport != NULL) end(x, how);
+}
+
+void exchange_free(exchange *x) {
+  exchange_stop(x, EXCHANGE_CANCELLED);
+  buffer_free(&x->target);
+  buffer_free(&x->body);
+  buffer_free(&x->secret);
+  buffer_free(&x->answer);
+  authorization_free(&x->authorization);
+}

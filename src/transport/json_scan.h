@@ -1,0 +1,50 @@
+/* JSON as text (RFC 8259), without Lua. lua-cjson builds the Lua values of an
+ * answer; what it is laxer about (numbers, control characters, UTF-8) is
+ * refused here before it sees the text. */
+#ifndef BYTENITE_JSON_SCAN_H
+#define BYTENITE_JSON_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buffer.h"
+
+/* Nested arrays and objects in an answer: a record's 30 and 3 around it. */
+#define JSON_MAX_DEPTH 33
+
+typedef enum json_verdict {
+  JSON_VALID,
+  JSON_INCOMPLETE, /* the text ends too early */
+  JSON_INVALID,
+  JSON_TOO_DEEP
+} json_verdict;
+
+/* What the scanner tells of a text, besides the verdict. */
+typedef struct json_report {
+  size_t at;         /* where the scan ended, an offset */
+  bool has_null;     /* a null somewhere */
+  bool has_escape;   /* a \u escape somewhere, so names may be spelt with it */
+  size_t marks;      /* empty arrays, and integers of 16 digits or more */
+} json_report;
+
+/* Told of each empty array and each integer of 16 digits or more: their place
+ * in the text. Returns false to stop the scan. */
+typedef bool json_mark(void *context, const char *from, const char *to);
+
+/* Checks that the text is exactly one JSON value. `mark` may be NULL. */
+json_verdict json_scan(
+  const char *text, size_t length, json_report *report, json_mark *mark,
+  void *context
+);
+
+/* Finds member `name` of the object at `text` (valid JSON, the object first);
+ * sets the place of its value. The last one of several wins, as everywhere. */
+bool json_member(
+  const char *text, size_t length, const char *name, const char **value,
+  size_t *value_length
+);
+
+/* Appends the text that a JSON string (quotes included, valid) stands for. */
+bool json_read_string(buffer *out, const char *text, size_t length);
+
+#endif

@@ -1,0 +1,59 @@
+#include "json_write.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Integral doubles from here on are written with an exponent. */
+#define EXPONENT_FROM 1e21
+
+static bool write_escape(buffer *out, unsigned char c) {
+  static const char hex[] = "0123456789abcdef";
+  char unicode[] = "\\u0000";
+  switch (c) {
+    case '"': return buffer_text(out, "\\\"");
+    case '\\': return buffer_text(out, "\\\\");
+    case '\n': return buffer_text(out, "\\n");
+    case '\r': return buffer_text(out, "\\r");
+    case '\t': return buffer_text(out, "\\t");
+    default:
+      unicode[4] = hex[c >> 4];
+      unicode[5] = hex[c & 15];
+      return buffer_text(out, unicode);
+  }
+}
+
+bool json_write_string(buffer *out, const char *text, size_t length) {
+  size_t plain = 0;
+  size_t i;
+  buffer_reserve(out, length + 2);
+  buffer_text(out, "\"");
+  for (i = 0; i < length; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    buffer_append(out, text + plain, i - plain);
+    write_escape(out, c);
+    plain = i + 1;
+  }
+  buffer_append(out, text + plain, length - plain);
+  return buffer_text(out, "\"");
+}
+
+bool json_write_integer(buffer *out, long long value) {
+  char text[32];
+  int length = snprintf(text, sizeof text, "%lld", value);
+  return buffer_append(out, text, (size_t)length);
+}
+
+bool json_write_double(buffer *out, double value) {
+  char text[40];
+  bool integral = fabs(value) < EXPONENT_FROM && value == floor(value);
+  int length = snprintf(text, sizeof text, integral ? "%.0f" : "%.17g", value);
+  int i;
+  for (i = 0; i < length; i++) {
+    /* The host's locale may have another decimal point. */
+    bool number = (text[i] >= '0' && text[i] <= '9') || text[i] == '-'
+      || text[i] == '+' || text[i] == 'e';
+    if (!number) text[i] = '.';
+  }
+  return buffer_append(out, text, (size_t)length);
+}

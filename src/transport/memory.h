@@ -1,0 +1,24 @@
+/* Memory that may hold a secret: every byte is wiped before it is given back. */
+#ifndef BYTENITE_MEMORY_H
+#define BYTENITE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Allocates `size` zeroed bytes; NULL when memory is short. */
+void *memory_alloc(size_t size);
+
+/* Wipes and frees what memory_alloc gave; NULL is allowed. */
+void memory_free(void *data, size_t size);
+
+/* Overwrites memory in a way that the compiler cannot leave out. */
+void memory_wipe(void *data, size_t size);
+
+/* Compares in a time that depends on the lengths alone. */
+bool memory_equal(const void *a, size_t a_size, const void *b, size_t b_size);
+
+/* Overwrites the dead stack below the caller, where TLS and copying code may
+ * have left bytes of a secret. */
+void memory_burn_stack(void);
+
+#endif

@@ -1,0 +1,223 @@
+#include "transport.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "easy.h"
+#include "exchange.h"
+#include "memory.h"
+
+#define NEVER (-1)
+#define SOCKETS_AT_FIRST 8
+
+int64_t transport_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* --- what libcurl asks us to watch --- */
+
+static struct pollfd *find_socket(transport *t, curl_socket_t fd) {
+  size_t i;
+  for (i = 0; i < t->socket_count; i++) {
+    if (t->sockets[i].fd == fd) return &t->sockets[i];
+  }
+  return NULL;
+}
+
+static bool room_for_socket(transport *t) {
+  size_t capacity = 2 * t->socket_capacity;
+  struct pollfd *sockets;
+  if (t->socket_count < t->socket_capacity) return true;
+  if (capacity == 0) capacity = SOCKETS_AT_FIRST;
+  sockets = memory_alloc(capacity * sizeof *sockets);
+  if (sockets == NULL) return false;
+  if (t->socket_count > 0) {
+    memcpy(sockets, t->sockets, t->socket_count * sizeof *sockets);
+  }
+  memory_free(t->sockets, t->socket_capacity * sizeof *sockets);
+  t->sockets = sockets;
+  t->socket_capacity = capacity;
+  return true;
+}
+
+static short poll_events(int what) {
+  short events = 0;
+  if (what & CURL_POLL_IN) events |= POLLIN;
+  if (what & CURL_POLL_OUT) events |= POLLOUT;
+  return events;
+}
+
+static int watch_socket(
+  CURL *easy, curl_socket_t fd, int what, void *context, void *unused
+) {
+  transport *t = context;
+  struct pollfd *entry = find_socket(t, fd);
+  (void)easy;
+  (void)unused;
+  if (what == CURL_POLL_REMOVE) {
+    if (entry != NULL) *entry = t->sockets[--t->socket_count];
+    return 0;
+  }
+  if (entry == NULL) {
+    if (!room_for_socket(t)) return -1;
+    entry = &t->sockets[t->socket_count++];
+    entry->fd = fd;
+    entry->revents = 0;
+  }
+  entry->events = poll_events(what);
+  return 0;
+}
+
+static int set_timer(CURLM *multi, long ms, void *context) {
+  transport *t = context;
+  (void)multi;
+  t->timer = ms < 0 ? NEVER : transport_now() + ms;
+  return 0;
+}
+
+/* --- opening --- */
+
+static bool open_multi(transport *t) {
+  t->multi = curl_multi_init();
+  t->timer = NEVER;
+  t->owner = getpid();
+  if (t->multi == NULL) return false;
+#if LIBCURL_VERSION_NUM >= 0x081400
+  curl_multi_setopt(t->multi, CURLMOPT_QUICK_EXIT, 1L);
+#endif
+  return curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, watch_socket)
+      == CURLM_OK
+    && curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t) == CURLM_OK
+    && curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, set_timer)
+      == CURLM_OK
+    && curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t) == CURLM_OK
+    && curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING)
+      == CURLM_OK;
+}
+
+const char *transport_open(
+  transport *t, const transport_settings *settings, const char **option
+) {
+  const char *problem;
+  *option = "base_url";
+  problem = base_url_parse(&t->base, settings->base_url, settings->allow_http);
+  if (problem != NULL) return problem;
+  *option = NULL;
+  problem = easy_model(t, settings, option);
+  if (problem != NULL) return problem;
+  return open_multi(t) ? NULL : "memory is short";
+}
+
+bool transport_enter(transport *t, bool *forked) {
+  *forked = t->owner != getpid();
+  if (!*forked) return true;
+  while (t->exchanges != NULL) {
+    t->exchanges->easy = NULL; /* the parent's, like all that is forgotten here */
+    exchange_stop(t->exchanges, EXCHANGE_CANCELLED);
+  }
+  t->idle_gets = 0;
+  t->idle_deletes = 0;
+  t->socket_count = 0;
+  return open_multi(t);
+}
+
+/* --- driving --- */
+
+static int action_bits(short revents) {
+  int bits = 0;
+  if (revents & POLLIN) bits |= CURL_CSELECT_IN;
+  if (revents & POLLOUT) bits |= CURL_CSELECT_OUT;
+  if (revents & (POLLERR | POLLHUP | POLLNVAL)) {
+    bits |= CURL_CSELECT_IN | CURL_CSELECT_ERR;
+  }
+  return bits;
+}
+
+/* libcurl may add and remove sockets while it handles one; what is passed over
+ * for that reason is still ready at the next poll. */
+static CURLMcode run_sockets(transport *t) {
+  CURLMcode code = CURLM_OK;
+  size_t i;
+  int running;
+  for (i = 0; i < t->socket_count && code == CURLM_OK; i++) {
+    struct pollfd ready = t->sockets[i];
+    if (ready.revents == 0) continue;
+    t->sockets[i].revents = 0;
+    code = curl_multi_socket_action(
+      t->multi, ready.fd, action_bits(ready.revents), &running
+    );
+  }
+  return code;
+}
+
+static CURLMcode run_timer(transport *t) {
+  int running;
+  if (t->timer == NEVER || t->timer > transport_now()) return CURLM_OK;
+  t->timer = NEVER;
+  return curl_multi_socket_action(
+    t->multi, CURL_SOCKET_TIMEOUT, 0, &running
+  );
+}
+
+static void collect_finished(transport *t) {
+  const CURLMsg *message;
+  int left;
+  while ((message = curl_multi_info_read(t->multi, &left)) != NULL) {
+    char *owner = NULL;
+    CURLcode code = message->data.result;
+    if (message->msg != CURLMSG_DONE) continue;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
+    exchange_finish((exchange *)(void *)owner, code);
+  }
+}
+
+static int time_to_wait(const transport *t, long ms) {
+  int64_t left = ms;
+  if (t->timer != NEVER && t->timer - transport_now() < left) {
+    left = t->timer - transport_now();
+  }
+  if (left < 0) left = 0;
+  return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+transport_event transport_wait(transport *t, long ms) {
+  int timeout = time_to_wait(t, ms);
+  int ready = 0;
+  CURLMcode code = CURLM_OK;
+  if (timeout > 0 || t->timer == NEVER) {
+    ready = poll(t->sockets, (nfds_t)t->socket_count, timeout);
+    if (ready < 0 && errno == EINTR) return TRANSPORT_INTERRUPTED;
+    if (ready < 0) return TRANSPORT_FAILED;
+  }
+  if (ready > 0) code = run_sockets(t);
+  if (code == CURLM_OK) code = run_timer(t);
+  collect_finished(t);
+  return code == CURLM_OK ? TRANSPORT_PROGRESS : TRANSPORT_FAILED;
+}
+
+/* --- closing --- */
+
+static void clean_up(CURL **idle, size_t *count) {
+  while (*count > 0) curl_easy_cleanup(idle[--*count]);
+}
+
+void transport_close(transport *t) {
+  while (t->exchanges != NULL) {
+    exchange_stop(t->exchanges, EXCHANGE_CANCELLED);
+  }
+  if (t->owner == getpid()) {
+    clean_up(t->idle_get, &t->idle_gets);
+    clean_up(t->idle_delete, &t->idle_deletes);
+    curl_multi_cleanup(t->multi);
+  }
+  curl_easy_cleanup(t->model);
+  memory_free(t->sockets, t->socket_capacity * sizeof *t->sockets);
+  base_url_free(&t->base);
+  buffer_free(&t->ca);
+  memset(t, 0, sizeof *t);
+}

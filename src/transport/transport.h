@@ -1,0 +1,86 @@
+/* HTTP exchanges with libcurl, without Lua: the connections of one client and
+ * the exchanges that are under way on them, driven through curl's multi-socket
+ * interface (https://curl.se/libcurl/c/libcurl-multi.html). One transport
+ * belongs to one client: connections, TLS sessions and the CA store are never
+ * shared between credentials. */
+#ifndef BYTENITE_TRANSPORT_H
+#define BYTENITE_TRANSPORT_H
+
+#include <curl/curl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "buffer.h"
+#include "url.h"
+
+#if LIBCURL_VERSION_NUM < 0x075000
+#error "bytenite.secrets needs libcurl 7.80 or newer"
+#endif
+
+#define TRANSPORT_IDLE_MAX 8
+
+struct exchange;
+
+/* What a transport is opened with. A NULL string stands for the default. */
+typedef struct transport_settings {
+  const char *base_url;
+  bool allow_http;           /* plain http also to other machines */
+  long connect_timeout_ms;
+  const char *user_agent;
+  const char *ca_file;       /* read now, not at each connection */
+  const char *ca_path;
+  const char *client_cert;
+  const char *client_key;
+  const char *proxy;         /* NULL or "" connects directly */
+  const char *no_proxy;
+  bool remote_proxy;         /* connects directly to a loopback base URL */
+} transport_settings;
+
+typedef struct transport {
+  CURLM *multi;
+  CURL *model;               /* holds the settings; other handles copy it */
+  CURL *idle_get[TRANSPORT_IDLE_MAX];
+  CURL *idle_delete[TRANSPORT_IDLE_MAX];
+  size_t idle_gets;
+  size_t idle_deletes;
+  base_url base;
+  buffer ca;                 /* the text of ca_file */
+  struct pollfd *sockets;    /* those that libcurl waits for */
+  size_t socket_count;
+  size_t socket_capacity;
+  int64_t timer;             /* when libcurl wants to run, monotonic ms; -1 */
+  struct exchange *exchanges;
+  pid_t owner;               /* the process that `multi` belongs to */
+} transport;
+
+/* Opens a zeroed transport; no network traffic. NULL when it is ready, else a
+ * sentence of what is wrong, and `*option` the setting it is about, or NULL.
+ * The caller closes it in either case. */
+const char *transport_open(
+  transport *t, const transport_settings *settings, const char **option
+);
+
+/* To be called before exchanges are started. In a process forked since the last
+ * call: takes a new multi handle, leaves the inherited one and its connections
+ * to the parent, and sets `*forked`. False when memory is short. */
+bool transport_enter(transport *t, bool *forked);
+
+typedef enum transport_event {
+  TRANSPORT_PROGRESS,    /* something happened, or the time is up */
+  TRANSPORT_INTERRUPTED, /* a signal handler ran */
+  TRANSPORT_FAILED       /* poll(2) or libcurl's multi handle refused */
+} transport_event;
+
+/* Waits until an exchange may have moved, at most `ms`, and moves it. */
+transport_event transport_wait(transport *t, long ms);
+
+/* Gives up what is under way and closes the connections. Idempotent. */
+void transport_close(transport *t);
+
+/* Milliseconds of a clock that only goes forward. */
+int64_t transport_now(void);
+
+#endif

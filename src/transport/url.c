@@ -1,0 +1,144 @@
+#include "url.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "utf8.h"
+
+#define URL_MAX 2048
+#define NOT_A_URL "is not a URL such as https://api.bytenite.com"
+
+/* Characters that a URL cannot hold, or that libcurl and others read in
+ * different ways. */
+static const char *text_problem(const char *url) {
+  const char *c;
+  for (c = url; *c != '\0'; c++) {
+    if (*c <= ' ' || *c >= 0x7F || *c == '\\') {
+      return "holds a space, a control character, a backslash or a letter "
+             "beyond ASCII";
+    }
+  }
+  if (c - url > URL_MAX) return "is longer than 2,048 bytes";
+  if (strchr(url, '?') != NULL) return "has a query, which a base cannot have";
+  if (strchr(url, '#') != NULL) return "has a fragment, which a base cannot have";
+  return NULL;
+}
+
+/* Credentials in the URL would become a Basic Authorization header. */
+static bool has_userinfo(const char *url) {
+  const char *authority = strstr(url, "://");
+  size_t length;
+  if (authority == NULL) return false;
+  authority += 3;
+  length = strcspn(authority, "/");
+  return memchr(authority, '@', length) != NULL;
+}
+
+static bool is_loopback(const char *host) {
+  struct in_addr address;
+  if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0) return true;
+  if (inet_pton(AF_INET, host, &address) != 1) return false;
+  return (ntohl(address.s_addr) >> 24) == 127;
+}
+
+/* A server or libcurl would fold "." and ".." away. */
+static bool has_dot_segment(const char *path) {
+  while (*path != '\0') {
+    size_t length;
+    path += strspn(path, "/");
+    length = strcspn(path, "/");
+    if (length > 0 && length <= 2 && strspn(path, ".") >= length) return true;
+    path += length;
+  }
+  return false;
+}
+
+static const char *check_origin(base_url *base, bool allow_http) {
+  char *scheme = NULL;
+  char *host = NULL;
+  const char *problem = NOT_A_URL;
+  if (
+    curl_url_get(base->origin, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK
+    && curl_url_get(base->origin, CURLUPART_HOST, &host, 0) == CURLUE_OK
+  ) {
+    base->loopback = is_loopback(host);
+    problem = NULL;
+    if (strcmp(scheme, "http") == 0 && !base->loopback && !allow_http) {
+      problem = "is plain http to another machine: use https, or allow_http";
+    } else if (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) {
+      problem = "has a scheme other than https";
+    }
+  }
+  curl_free(scheme);
+  curl_free(host);
+  return problem;
+}
+
+/* Moves the path out of the URL, where each request puts its own. */
+static const char *take_prefix(base_url *base) {
+  size_t length;
+  if (
+    curl_url_get(base->origin, CURLUPART_PATH, &base->prefix, 0) != CURLUE_OK
+    || curl_url_set(base->origin, CURLUPART_PATH, "/", 0) != CURLUE_OK
+  ) {
+    return NOT_A_URL;
+  }
+  length = strlen(base->prefix);
+  while (length > 0 && base->prefix[length - 1] == '/') length--;
+  base->prefix[length] = '\0';
+  if (has_dot_segment(base->prefix)) return "has . or .. in its path";
+  return NULL;
+}
+
+const char *base_url_parse(base_url *base, const char *url, bool allow_http) {
+  const char *problem = text_problem(url);
+  if (problem != NULL) return problem;
+  if (has_userinfo(url)) return "holds credentials, which belong elsewhere";
+  if (strstr(url, "://") == NULL) return NOT_A_URL;
+  base->origin = curl_url();
+  if (base->origin == NULL) return "cannot be checked: memory is short";
+  if (
+    curl_url_set(base->origin, CURLUPART_URL, url,
+      CURLU_PATH_AS_IS | CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK
+  ) {
+    return NOT_A_URL;
+  }
+  problem = check_origin(base, allow_http);
+  return problem != NULL ? problem : take_prefix(base);
+}
+
+void base_url_free(base_url *base) {
+  curl_url_cleanup(base->origin);
+  curl_free(base->prefix);
+  memset(base, 0, sizeof *base);
+}
+
+const char *segment_problem(const char *text, size_t length) {
+  size_t i;
+  if (length == 0) return "is empty";
+  if (length > SEGMENT_MAX) return "is longer than 1,024 bytes";
+  if (length <= 2 && memcmp(text, "..", length) == 0) return "is . or ..";
+  for (i = 0; i < length; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if (c < 0x20 || c == 0x7F) return "holds a control character";
+  }
+  if (utf8_prefix(text, length) < length) return "is not UTF-8";
+  return NULL;
+}
+
+bool url_append_encoded(buffer *out, const char *text, size_t length) {
+  static const char unreserved[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  static const char hex[] = "0123456789ABCDEF";
+  size_t i;
+  for (i = 0; i < length; i++) {
+    unsigned char c = (unsigned char)text[i];
+    char escape[3] = {'%', hex[c >> 4], hex[c & 15]};
+    if (c != '\0' && strchr(unreserved, c) != NULL) {
+      buffer_append(out, text + i, 1);
+    } else {
+      buffer_append(out, escape, sizeof escape);
+    }
+  }
+  return out->state == BUFFER_OK;
+}
