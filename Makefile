@@ -1,4 +1,4 @@
-# bytenite.secrets: `make help` lists what can be made.
+# bytenite.secrets: `make help` lists the targets.
 
 LUA_VERSION = 5.4
 PREFIX = /usr/local
@@ -6,54 +6,123 @@ DESTDIR =
 CFLAGS = -O2 -g
 BUILD = .build/$(LUA_VERSION)
 
-# LuaJIT runs the modules of Lua 5.1.
+# `make LUA_VERSION=jit` is for LuaJIT, which loads the modules of Lua 5.1.
+LUA = lua$(LUA_VERSION:%jit=jit)
 LUA_ABI = $(LUA_VERSION:jit=5.1)
-LUA_PKG = $(if $(filter jit,$(LUA_VERSION)),luajit,lua$(LUA_VERSION))
-LUA = $(if $(filter jit,$(LUA_VERSION)),luajit,lua$(LUA_VERSION))
+LUADIR = $(PREFIX)/share/lua/$(LUA_ABI)
+LIBDIR = $(PREFIX)/lib/lua/$(LUA_ABI)
 
-VERSION := $(shell sed -n 's/.*BYTENITE_VERSION "\(.*\)"/\1/p' src/version.h)
+# Where the headers are; LuaRocks passes these.
+LUA_CFLAGS = $(shell pkg-config --cflags $(LUA))
+CURL_CFLAGS = $(shell pkg-config --cflags libcurl)
+CURL_LIBS = $(shell pkg-config --libs libcurl || echo -lcurl)
+MICROHTTPD_CFLAGS = $(shell pkg-config --cflags libmicrohttpd)
+MICROHTTPD_LIBS = $(shell pkg-config --libs libmicrohttpd || echo -lmicrohttpd)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
   -Wmissing-prototypes -Wconversion -Wundef -Wwrite-strings
 HARDENING = -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
-C_FLAGS = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread $(WARNINGS) \
-  $(HARDENING) -Isrc -Isrc/transport -Isrc/core \
-  $(shell pkg-config --cflags $(LUA_PKG) libcurl libmicrohttpd 2>/dev/null || \
-    pkg-config --cflags $(LUA_PKG) libcurl)
-# -z nodelete: a resolver thread of libcurl may outlive the Lua state.
-LD_FLAGS = -shared -pthread -Wl,-z,relro,-z,now,-z,nodelete
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -pthread -fPIC -fvisibility=hidden \
+  $(WARNINGS) $(HARDENING) -Isrc -Isrc/transport -Isrc/core \
+  $(LUA_CFLAGS) $(CURL_CFLAGS) $(MICROHTTPD_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+# nodelete: a resolver thread of libcurl may outlive the Lua state that loaded
+# the module. now: no lazy binding, which may leave registers on the stack.
+LINK = $(CC) $(CFLAGS) -shared -pthread -Wl,-z,relro,-z,now,-z,nodelete $(LDFLAGS)
 
-CORE_SOURCES = $(wildcard src/transport/*.c src/core/*.c)
-EMULATOR_SOURCES = $(wildcard src/emulator/*.c) \
-  src/transport/buffer.c src/transport/memory.c
 CORE = $(BUILD)/bytenite/secrets/core.so
+CORE_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o, \
+  $(wildcard src/transport/*.c src/core/*.c))
 EMULATOR = $(BUILD)/bytenite/secrets/emulator/server.so
-LUA_FILES = $(shell find lua -name '*.lua')
+EMULATOR_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o, \
+  $(wildcard src/emulator/*.c) src/core/userdata.c \
+  src/transport/buffer.c src/transport/memory.c)
 
-objects = $(patsubst src/%.c,$(BUILD)/%.o,$(1))
+# How the specs and the demo find what was built here.
+RUN = LUA_PATH="lua/?.lua;spec/support/?.lua;;" LUA_CPATH="$(BUILD)/?.so;;"
+BUSTED = $(LUA) $(shell command -v busted) --helper=spec/support/helper.lua \
+  --output=spec/support/report.lua
+SPECS = spec
+ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 .PHONY: all
-all: $(CORE) ## build the modules (the emulator if libmicrohttpd is there)
-ifeq ($(shell pkg-config --exists libmicrohttpd && echo yes),yes)
-all: $(EMULATOR)
-endif
+all: core $(if $(shell pkg-config --exists libmicrohttpd && echo yes),emulator) ## build the modules, the emulator's if libmicrohttpd is there
 
-$(CORE): $(call objects,$(CORE_SOURCES))
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LD_FLAGS) $(LDFLAGS) -o $@ $^ \
-	  $(shell pkg-config --libs libcurl)
+.PHONY: core emulator
+core: $(CORE) ## build bytenite.secrets.core
+emulator: $(EMULATOR) ## build the emulator's server
 
-$(EMULATOR): $(call objects,$(EMULATOR_SOURCES))
+$(CORE): $(CORE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LD_FLAGS) $(LDFLAGS) -o $@ $^ \
-	  $(shell pkg-config --libs libmicrohttpd)
+	$(LINK) -o $@ $^ $(CURL_LIBS)
+
+$(EMULATOR): $(EMULATOR_OBJECTS)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(MICROHTTPD_LIBS)
 
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(C_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(COMPILE) -MMD -MP -c -o $@ $<
 
--include $(shell find .build -name '*.d' 2>/dev/null)
+-include $(CORE_OBJECTS:.o=.d) $(EMULATOR_OBJECTS:.o=.d)
+
+.PHONY: install install-core install-emulator
+install: install-core $(if $(wildcard $(EMULATOR)),install-emulator) ## install what was built (PREFIX, DESTDIR, LUA_VERSION)
+
+install-core: core
+	set -e; cd lua; find . -name '*.lua' | while read -r file; do \
+	  install -D -m 644 "$$file" "$(DESTDIR)$(LUADIR)/$$file"; done
+	install -D -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/bytenite/secrets/core.so
+
+install-emulator: emulator
+	install -D -m 755 $(EMULATOR) $(DESTDIR)$(LIBDIR)/bytenite/secrets/emulator/server.so
+
+.PHONY: setup-build setup-test
+setup-build: # packages that building and the demo need
+	@spec/support/setup build $(LUA_VERSION)
+
+setup-test: # and those that the specs and linters need
+	@spec/support/setup test $(LUA_VERSION)
+
+.PHONY: demo
+demo: setup-build ## show the main job against the emulator; sets itself up
+	@$(MAKE) --no-print-directory -s core emulator
+	@$(RUN) $(LUA) spec/demo/demo.lua
+
+.PHONY: test
+test: setup-test ## run all specs and linters; sets itself up
+	@$(MAKE) --no-print-directory -s core emulator CFLAGS="$(CFLAGS) -Werror"
+	@$(MAKE) --no-print-directory -s lint spec
+
+.PHONY: spec
+spec: # what `make test` runs once all is set up; SPECS= names some files
+	@$(RUN) BUILD=$(BUILD) LUA=$(LUA) $(PREFIXED) $(BUSTED) $(SPECS)
+
+.PHONY: lint
+lint: # luacheck, and the C for all versions of Lua with warnings as errors
+	luacheck -q lua spec rockspec/*.rockspec rockspec/*/*.rockspec
+	for version in 5.1 5.2 5.3 jit; do \
+	  $(MAKE) --no-print-directory -s core emulator LUA_VERSION=$$version \
+	    CFLAGS="$(CFLAGS) -Werror" || exit 1; done
+
+.PHONY: asan
+asan: setup-test ## run the specs under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory -s core emulator BUILD=$(BUILD)-asan \
+	  HARDENING= CFLAGS="-O1 -g $(ASAN)"
+	@$(MAKE) --no-print-directory -s spec BUILD=$(BUILD)-asan PREFIXED="env \
+	  LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
+	  LSAN_OPTIONS=suppressions=spec/support/lsan.supp:print_suppressions=0"
+
+.PHONY: valgrind
+valgrind: setup-test ## run the specs under valgrind's memcheck
+	@$(MAKE) --no-print-directory -s core emulator
+	@$(MAKE) --no-print-directory -s spec PREFIXED="valgrind -q \
+	  --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
+	  --errors-for-leak-kinds=definite"
 
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf .build
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20

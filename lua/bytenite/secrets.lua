@@ -30,7 +30,8 @@ function secrets.info(...)
   arguments.no_more("info", ...)
   local info = core.versions()
   info.version = core.version
-  info.lua = rawget(_G, "jit") and jit.version or _VERSION
+  local jit = rawget(_G, "jit")
+  info.lua = jit and jit.version or _VERSION
   return info
 end
 

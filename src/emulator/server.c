@@ -7,6 +7,7 @@
 #include "copy.h"
 #include "http.h"
 #include "state.h"
+#include "userdata.h"
 
 #define SERVER "bytenite.secrets.emulator.server"
 
@@ -111,21 +112,8 @@ static const luaL_Reg functions[] = {
   {NULL, NULL},
 };
 
-static void register_server(lua_State *L) {
-  luaL_newmetatable(L, SERVER);
-  luaL_setfuncs(L, metamethods, 0);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pushliteral(L, SERVER);
-  lua_setfield(L, -2, "__name");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
-}
-
 COMPAT_EXPORT int luaopen_bytenite_secrets_emulator_server(lua_State *L) {
-  register_server(L);
+  userdata_type(L, SERVER, methods, metamethods);
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
   return 1;
