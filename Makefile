@@ -65,6 +65,10 @@ $(BUILD)/%.o: src/%.c Makefile
 
 -include $(CORE_OBJECTS:.o=.d) $(EMULATOR_OBJECTS:.o=.d)
 
+$(BUILD)/process.so: spec/support/process.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(LINK:$(CC)%=%) -o $@ $<
+
 .PHONY: install install-core install-emulator
 install: install-core $(if $(wildcard $(EMULATOR)),install-emulator) ## install what was built (PREFIX, DESTDIR, LUA_VERSION)
 
@@ -86,7 +90,7 @@ setup-test: # and those that the specs and linters need
 .PHONY: demo
 demo: setup-build ## show the main job against the emulator; sets itself up
 	@$(MAKE) --no-print-directory -s core emulator
-	@$(RUN) $(LUA) spec/demo/demo.lua
+	@$(RUN) LUA=$(LUA) spec/demo/run
 
 .PHONY: test
 test: setup-test ## run all specs and linters; sets itself up
@@ -94,7 +98,7 @@ test: setup-test ## run all specs and linters; sets itself up
 	@$(MAKE) --no-print-directory -s lint spec
 
 .PHONY: spec
-spec: # what `make test` runs once all is set up; SPECS= names some files
+spec: $(BUILD)/process.so # what `make test` runs once all is set up; SPECS= names some files
 	@$(RUN) BUILD=$(BUILD) LUA=$(LUA) $(PREFIXED) $(BUSTED) $(SPECS)
 
 .PHONY: lint

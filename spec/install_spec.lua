@@ -1,0 +1,79 @@
+-- The ways to install: each puts a module somewhere that a plain Lua then finds.
+
+local LUA = os.getenv "LUA"
+local ABI = _VERSION:match "%d%.%d"
+
+-- Runs a shell command; returns whether it succeeded and what it wrote.
+local function shell(command)
+  local pipe = assert(io.popen("unset LD_PRELOAD MAKEFLAGS; ( " .. command .. " ) 2>&1; echo \"exit $?\"", "r"))
+  local output = pipe:read("*a")
+  pipe:close()
+  return output:match "exit (%d+)\n$" == "0", output
+end
+
+local function must(command)
+  local ok, output = shell(command)
+  assert(ok, output)
+  return output
+end
+
+describe("installing", function()
+  local place
+
+  before_each(function()
+    place = must("mktemp -d"):match "[^\n]+"
+  end)
+
+  after_each(function()
+    must("rm -rf " .. place)
+  end)
+
+  -- Requires a module in a fresh process that finds it only under `tree`.
+  local function require_from(tree, module)
+    return shell(("env LUA_PATH='%s/share/lua/%s/?.lua;;' LUA_CPATH='%s/lib/lua/%s/?.so;;' %s -e '"
+      .. "print(require(\"%s\"))'"):format(tree, ABI, tree, ABI, LUA, module))
+  end
+
+  it("with make puts everything under PREFIX, below DESTDIR", function()
+    must(("make -s install LUA_VERSION=%s PREFIX=/opt DESTDIR=%s"):format(ABI, place))
+    for _, module in ipairs { "bytenite.secrets", "bytenite.secrets.emulator" } do
+      local ok, output = require_from(place .. "/opt", module)
+      assert(ok, output)
+    end
+  end)
+
+  it("without the emulator's server leaves a message that says what to install", function()
+    must(("make -s install-core LUA_VERSION=%s PREFIX=%s"):format(ABI, place))
+    local ok, output = require_from(place, "bytenite.secrets")
+    assert(ok, output)
+    ok, output = require_from(place, "bytenite.secrets.emulator")
+    assert.is_false(ok)
+    assert.matches("install the rock bytenite%-secrets%-emulator", output)
+  end)
+
+  it("with LuaRocks puts the core's rock and the emulator's into a tree", function()
+    local make = ("luarocks --lua-version=%s make --deps-mode=none --tree=%s "):format(ABI, place)
+    must(make)
+    local ok, output = require_from(place, "bytenite.secrets")
+    assert(ok, output)
+    must(make .. "rockspec/emulator/*.rockspec")
+    ok, output = require_from(place, "bytenite.secrets.emulator")
+    assert(ok, output)
+  end)
+end)
+
+describe("the core's shared object", function()
+  local core = os.getenv "BUILD" .. "/bytenite/secrets/core.so"
+
+  it("exports nothing but what require looks up", function()
+    local symbols = must("nm -D --defined-only " .. core)
+    assert.same({ "luaopen_bytenite_secrets_core" }, { symbols:match " T ([^\n]+)\n.-$" })
+    assert.equal(1, select(2, symbols:gsub("\n%x+ ", "")) + 1)
+  end)
+
+  it("stays loaded when its Lua state is closed, and is bound when it is loaded", function()
+    local flags = must("readelf -d " .. core)
+    assert.matches("NODELETE", flags)
+    assert.matches("NOW", flags)
+  end)
+end)

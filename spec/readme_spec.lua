@@ -1,0 +1,70 @@
+-- What README.md shows is run as it stands.
+
+local process = require "process"
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function lua_blocks()
+  local blocks = {}
+  for code in read("README.md"):gmatch("```lua\n(.-)```") do
+    blocks[#blocks + 1] = code
+  end
+  return blocks
+end
+
+-- Runs a block of the README; what it prints is returned.
+local function run(code)
+  local printed = {}
+  local environment = setmetatable({
+    print = function(...)
+      local words = {}
+      for position = 1, select("#", ...) do
+        words[position] = tostring((select(position, ...)))
+      end
+      printed[#printed + 1] = table.concat(words, "\t")
+    end,
+  }, { __index = _G })
+  assert(load(code, "=README.md", "t", environment))()
+  return printed
+end
+
+describe("README.md", function()
+  local emulator
+
+  before_each(function()
+    emulator = assert(require("bytenite.secrets.emulator").start())
+    process.setenv("BYTENITE_API_KEY", emulator.api_key)
+    process.setenv("BYTENITE_BASE_URL", emulator.url)
+    process.setenv("S3_SECRET_KEY", "wJalrXUtnFEMI")
+  end)
+
+  after_each(function()
+    emulator:stop()
+    for _, name in ipairs { "BYTENITE_API_KEY", "BYTENITE_BASE_URL", "S3_SECRET_KEY" } do
+      process.setenv(name)
+    end
+  end)
+
+  it("has an example of at most 15 lines that stores and lists a credential", function()
+    local example = lua_blocks()[1]
+    local lines = select(2, example:gsub("\n[^\n]", "")) + 1
+    assert.is_true(lines <= 16)
+    local printed = run(example)
+    assert.equal(1, #printed)
+    assert.matches("^s3\ts3%-secret\t77%d%d%d%d%d", printed[1])
+    assert.equal("wJalrXUtnFEMI", emulator:secrets()[1].secretKey)
+  end)
+
+  it("shows a test with the emulator", function()
+    assert.same({ "3\tkey" }, run(lua_blocks()[2]))
+  end)
+
+  it("has no further code that nobody runs", function()
+    assert.equal(2, #lua_blocks())
+  end)
+end)
