@@ -3,9 +3,11 @@
 local LUA = os.getenv "LUA"
 local ABI = _VERSION:match "%d%.%d"
 
--- Runs a shell command; returns whether it succeeded and what it wrote.
+-- Runs a shell command; returns whether it succeeded and what it wrote. What the specs themselves
+-- run under is not for the compiler.
 local function shell(command)
-  local pipe = assert(io.popen("unset LD_PRELOAD MAKEFLAGS; ( " .. command .. " ) 2>&1; echo \"exit $?\"", "r"))
+  local pipe = assert(io.popen(("unset LD_PRELOAD MAKEFLAGS; ( %s ) 2>&1; echo \"exit $?\"")
+    :format(command), "r"))
   local output = pipe:read("*a")
   pipe:close()
   return output:match "exit (%d+)\n$" == "0", output

@@ -6,6 +6,10 @@ local core = require "bytenite.secrets.core"
 local record = require "bytenite.secrets.record"
 local secret_string = require "bytenite.secrets.secret_string"
 
+---@class bytenite.secrets
+---@field null lightuserdata JSON's null, the same as cjson.null
+---@field array_mt table metatable that makes an empty table within params a JSON array
+---@field _VERSION string
 local secrets = {
   new = client.new,
   from_string = secret_string.from_string,
@@ -37,27 +41,80 @@ end
 
 -- The default client ------------------------------------------------------------------------------
 
+-- Made of the environment at the first call that can make it; a failure is returned and not
+-- remembered.
 local default_client
 
--- Made at the first call that can make it; a failure is not remembered.
-local function on_default_client(name)
-  local method = client.methods[name]
-  return function(...)
-    if not default_client then
-      local made, err = client.new()
-      if not made then return nil, err end
-      default_client = made
-    end
-    return method(default_client, ...)
+local function on_default_client(method, ...)
+  if not default_client then
+    local made, err = client.new()
+    if not made then return nil, err end
+    default_client = made
   end
+  return method(default_client, ...)
 end
 
-for _, name in ipairs { "authenticate", "delete", "get", "list", "put", "rotate" } do
-  secrets[name] = on_default_client(name)
+---As client:list.
+---@param filter { secretType: string? }?
+---@param call bytenite.secrets.Limits?
+---@return bytenite.secrets.Secret[]?
+---@return bytenite.secrets.Error? err
+function secrets.list(filter, call, ...)
+  return on_default_client(client.methods.list, filter, call, ...)
+end
+
+---As client:get.
+---@param secretType string
+---@param id string
+---@param call bytenite.secrets.Limits?
+---@return bytenite.secrets.Secret?
+---@return bytenite.secrets.Error? err
+function secrets.get(secretType, id, call, ...)
+  return on_default_client(client.methods.get, secretType, id, call, ...)
+end
+
+---As client:put.
+---@param secret bytenite.secrets.Secret
+---@param secretKey bytenite.secrets.Credential
+---@param call bytenite.secrets.Limits?
+---@return bytenite.secrets.Receipt?
+---@return bytenite.secrets.Error? err
+function secrets.put(secret, secretKey, call, ...)
+  return on_default_client(client.methods.put, secret, secretKey, call, ...)
+end
+
+---As client:delete.
+---@param secretType string
+---@param id string
+---@param call bytenite.secrets.DeleteLimits?
+---@return bytenite.secrets.Receipt?
+---@return bytenite.secrets.Error? err
+function secrets.delete(secretType, id, call, ...)
+  return on_default_client(client.methods.delete, secretType, id, call, ...)
+end
+
+---As client:rotate.
+---@param secretType string
+---@param id string
+---@param secretKey bytenite.secrets.Credential
+---@param call bytenite.secrets.Limits?
+---@return bytenite.secrets.Receipt?
+---@return bytenite.secrets.Error? err
+function secrets.rotate(secretType, id, secretKey, call, ...)
+  return on_default_client(client.methods.rotate, secretType, id, secretKey, call, ...)
+end
+
+---As client:authenticate.
+---@param call bytenite.secrets.Limits?
+---@return { expiresIn: integer, scope: string? }?
+---@return bytenite.secrets.Error? err
+function secrets.authenticate(call, ...)
+  return on_default_client(client.methods.authenticate, call, ...)
 end
 
 ---Closes the default client; the next call makes a new one.
-function secrets.close()
+function secrets.close(...)
+  arguments.no_more("close", ...)
   if default_client then default_client:close() end
   default_client = nil
 end

@@ -42,6 +42,14 @@ int answer_invalid(lua_State *L, const char *field, const char *problem) {
   return 2;
 }
 
+int answer_no_memory(lua_State *L) {
+  lua_pushnil(L);
+  lua_newtable(L);
+  set_text(L, "reason", "memory");
+  set_integer(L, "sends", 0);
+  return 2;
+}
+
 static int failure(
   lua_State *L, const exchange *x, const char *reason, const char *detail
 ) {
@@ -155,6 +163,7 @@ static int failed_status(lua_State *L, exchange *x) {
   json_report report;
   bool object = json_decode(L, &x->answer, &report) == JSON_VALID;
   int body = lua_gettop(L);
+  if (object && report.marks > 0) json_restore(L);
   failure(L, x, "status", NULL);
   if (object && lua_istable(L, body)) copy_details(L, x, body);
   return 2;
@@ -286,6 +295,7 @@ int answer_receipt(lua_State *L, exchange *x) {
   if (pushed == 0) pushed = decode_object(L, x, &report);
   if (pushed > 0) return pushed;
   body = lua_gettop(L);
+  if (report.marks > 0) json_restore(L);
   lua_getfield(L, body, "ok");
   ok = lua_isboolean(L, -1) && lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -336,6 +346,11 @@ void answer_push_inexact(lua_State *L) {
 }
 
 void answer_open(lua_State *L) {
+  bool is_there;
+  answer_push_inexact(L);
+  is_there = lua_istable(L, -1);
+  lua_pop(L, 1);
+  if (is_there) return; /* the module is loaded once more */
   lua_newtable(L);
   lua_newtable(L);
   lua_pushliteral(L, "k");

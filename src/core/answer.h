@@ -31,6 +31,9 @@ void answer_push_inexact(lua_State *L);
 /* Pushes nil and the facts of an argument that cannot be sent. */
 int answer_invalid(lua_State *L, const char *field, const char *problem);
 
+/* Pushes nil and the facts of a call that memory is too short for. */
+int answer_no_memory(lua_State *L);
+
 /* Each pushes the results of one operation and returns their number. */
 int answer_list(lua_State *L, exchange *x);
 int answer_receipt(lua_State *L, exchange *x);

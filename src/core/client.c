@@ -9,6 +9,7 @@
 #include "json_encode.h"
 #include "json_write.h"
 #include "memory.h"
+#include "options.h"
 #include "record.h"
 #include "secret_string.h"
 #include "token_answer.h"
@@ -18,7 +19,6 @@
 #define PATH_SECRETS "/v1/auth/secrets"
 #define PATH_TOKEN "/v1/auth/access_token"
 #define ANSWER_MAX (256 * 1024)
-#define SCHEME_MAX 32
 
 typedef struct client {
   bool open;
@@ -38,8 +38,10 @@ static client *check_client(lua_State *L) {
 
 static long check_ms(lua_State *L, int arg) {
   lua_Number seconds = luaL_checknumber(L, arg);
-  luaL_argcheck(L, seconds > 0 && seconds <= 1e6, arg, "seconds over 0 expected");
-  return seconds < 0.001 ? 1 : (long)(seconds * 1000);
+  luaL_argcheck(
+    L, seconds > 0 && seconds <= SECONDS_MAX, arg, "seconds over 0 expected"
+  );
+  return milliseconds(seconds);
 }
 
 static const char *check_text(lua_State *L, int arg, size_t *length) {
@@ -66,7 +68,10 @@ static const char *scheme_of(const client *c) {
 
 /* --- requests --- */
 
-static void set_target(client *c, exchange *x, const char *path) {
+/* Finalizers may have run since the arguments were checked, and one of them
+ * could have closed the client. */
+static void set_target(lua_State *L, exchange *x, const char *path) {
+  const client *c = check_client(L);
   buffer_text(&x->target, c->transport.base.prefix);
   buffer_text(&x->target, path);
 }
@@ -102,9 +107,9 @@ static void perform(lua_State *L, client *c, exchange *x, long ms) {
 static exchange *push_authorized(
   lua_State *L, client *c, http_method method, size_t answer_max
 ) {
-  exchange *x;
+  exchange *x = call_push(L, method, answer_max);
+  check_client(L); /* as for the target */
   if (c->authorization.line == NULL) luaL_error(L, "no access token is set");
-  x = call_push(L, method, answer_max);
   x->authorization = c->authorization;
   secret_retain(x->authorization.line);
   return x;
@@ -122,7 +127,7 @@ static int client_list(lua_State *L) {
   int results;
   if (problem != NULL) return answer_invalid(L, "secretType", problem);
   x = push_authorized(L, c, HTTP_GET, c->list_max);
-  set_target(c, x, PATH_SECRETS);
+  set_target(L, x, PATH_SECRETS);
   if (type != NULL) add_target(x, "?secretType=", type, length);
   perform(L, c, x, ms);
   results = answer_list(L, x);
@@ -144,7 +149,7 @@ static int client_delete(lua_State *L) {
   problem = segment_problem(id, id_length);
   if (problem != NULL) return answer_invalid(L, "id", problem);
   x = push_authorized(L, c, HTTP_DELETE, ANSWER_MAX);
-  set_target(c, x, PATH_SECRETS);
+  set_target(L, x, PATH_SECRETS);
   add_target(x, "/", type, type_length);
   add_target(x, "/", id, id_length);
   perform(L, c, x, ms);
@@ -189,7 +194,7 @@ static int client_put(lua_State *L) {
     exchange_free(x);
     return answer_invalid(L, field, problem);
   }
-  set_target(c, x, PATH_SECRETS);
+  set_target(L, x, PATH_SECRETS);
   perform(L, c, x, ms);
   results = answer_receipt(L, x);
   exchange_free(x);
@@ -226,12 +231,15 @@ static const char *write_key(lua_State *L, exchange *x) {
 static int client_authenticate(lua_State *L) {
   client *c = check_client(L);
   long ms = check_ms(L, 3);
-  exchange *x = call_push(L, HTTP_POST, ANSWER_MAX);
-  const char *problem = write_key(L, x);
+  exchange *x;
+  const char *problem;
   token_answer token;
   int results;
+  lua_settop(L, 4); /* so that what is pushed is not taken for `trim` */
+  x = call_push(L, HTTP_POST, ANSWER_MAX);
+  problem = write_key(L, x);
   if (problem != NULL) return answer_invalid(L, "api_key", problem);
-  set_target(c, x, PATH_TOKEN);
+  set_target(L, x, PATH_TOKEN);
   perform(L, c, x, ms);
   results = answer_token(L, x, &token, scheme_of(c));
   if (results == 0) results = keep_token(L, c, x, &token);
@@ -268,7 +276,7 @@ static int client_authorize(lua_State *L) {
     return 1;
   }
   if (!authorization_make(&next, scheme_of(c), token, length)) {
-    return answer_invalid(L, "access_token", "cannot be kept: memory is short");
+    return answer_no_memory(L);
   }
   authorization_free(&c->authorization);
   c->authorization = next;
@@ -294,68 +302,22 @@ static int client__tostring(lua_State *L) {
 
 /* --- the type and its constructor --- */
 
-/* A text option of the table at index 1, or NULL. */
-static const char *option_text(lua_State *L, const char *name) {
-  const char *text;
-  lua_getfield(L, 1, name);
-  if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) {
-    luaL_error(L, "option %s: string expected", name);
-  }
-  text = lua_tostring(L, -1);
-  lua_pop(L, 1); /* the table keeps the string */
-  return text;
-}
-
-static lua_Number option_number(lua_State *L, const char *name) {
-  lua_Number number;
-  lua_getfield(L, 1, name);
-  if (lua_type(L, -1) != LUA_TNUMBER) {
-    luaL_error(L, "option %s: number expected", name);
-  }
-  number = lua_tonumber(L, -1);
-  lua_pop(L, 1);
-  return number;
-}
-
-static void read_settings(lua_State *L, transport_settings *settings) {
-  memset(settings, 0, sizeof *settings);
-  settings->base_url = option_text(L, "base_url");
-  if (settings->base_url == NULL) luaL_error(L, "option base_url is missing");
-  lua_getfield(L, 1, "allow_http");
-  settings->allow_http = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  settings->connect_timeout_ms =
-    (long)(option_number(L, "connect_timeout") * 1000);
-  settings->user_agent = option_text(L, "user_agent");
-  settings->ca_file = option_text(L, "ca_file");
-  settings->ca_path = option_text(L, "ca_path");
-  settings->client_cert = option_text(L, "client_cert");
-  settings->client_key = option_text(L, "client_key");
-  settings->proxy = option_text(L, "proxy");
-  settings->no_proxy = option_text(L, "no_proxy");
-  lua_getfield(L, 1, "remote_proxy");
-  settings->remote_proxy = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-}
-
 static int client_new(lua_State *L) {
-  transport_settings settings;
-  const char *scheme;
-  const char *problem;
+  options given;
   const char *option;
-  lua_Number list_max;
+  const char *problem;
   client *c;
   luaL_checktype(L, 1, LUA_TTABLE);
-  read_settings(L, &settings);
-  scheme = option_text(L, "auth_scheme");
-  list_max = option_number(L, "max_response_bytes");
+  problem = options_read(L, &given, &option);
   c = lua_newuserdatauv(L, sizeof *c, 0);
   memset(c, 0, sizeof *c);
   luaL_setmetatable(L, TYPE_NAME);
   c->open = true;
-  c->list_max = (size_t)list_max;
-  if (scheme != NULL) strncpy(c->scheme, scheme, SCHEME_MAX);
-  problem = transport_open(&c->transport, &settings, &option);
+  c->list_max = given.list_max;
+  memcpy(c->scheme, given.scheme, sizeof c->scheme);
+  if (problem == NULL) {
+    problem = transport_open(&c->transport, &given.transport, &option);
+  }
   if (problem == NULL) return 1;
   lua_pushnil(L);
   lua_pushstring(L, problem);

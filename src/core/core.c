@@ -6,6 +6,8 @@
  *   decode(text)                 value | nil, problem
  *   check_record(secret)         true | nil, facts: what put would refuse
  *   check_segment(text)          true | nil, problem: as an id or secretType
+ *   check_key(key)               true | nil, problem: as a secretKey
+ *   redact(text, secret)         the text without what it shares with a secret
  *   is_secret_string(value)      boolean
  *   inexact                      weak set of records with rounded integers
  *   monotonic()                  seconds of a clock that only goes forward
@@ -26,6 +28,7 @@
 #include "json_decode.h"
 #include "json_encode.h"
 #include "record.h"
+#include "redact.h"
 #include "scratch.h"
 #include "secret_string.h"
 #include "transport.h"
@@ -66,7 +69,9 @@ static int core_decode(lua_State *L) {
   }
   if (copy->state != BUFFER_OK) luaL_error(L, "not enough memory");
   lua_pushnil(L);
-  lua_pushfstring(L, "not JSON at byte %d", (int)report.at + 1);
+  lua_pushliteral(L, "not JSON at byte ");
+  lua_pushinteger(L, (lua_Integer)report.at + 1);
+  lua_concat(L, 2);
   return 2;
 }
 
@@ -85,10 +90,8 @@ static int core_check_record(lua_State *L) {
   return 1;
 }
 
-static int core_check_segment(lua_State *L) {
-  size_t length;
-  const char *text = luaL_checklstring(L, 1, &length);
-  const char *problem = segment_problem(text, length);
+/* Pushes what a check of bytes returns. */
+static int push_verdict(lua_State *L, const char *problem) {
   if (problem == NULL) {
     lua_pushboolean(L, 1);
     return 1;
@@ -96,6 +99,31 @@ static int core_check_segment(lua_State *L) {
   lua_pushnil(L);
   lua_pushstring(L, problem);
   return 2;
+}
+
+static int core_check_segment(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  return push_verdict(L, segment_problem(text, length));
+}
+
+static int core_check_key(lua_State *L) {
+  size_t length;
+  const char *key = check_credential(L, 1, &length);
+  return push_verdict(L, secret_key_problem(key, length));
+}
+
+static int core_redact(lua_State *L) {
+  size_t length;
+  size_t secret_length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  buffer *copy = scratch_push(L);
+  const char *key = check_credential(L, 2, &secret_length);
+  if (!buffer_append(copy, text, length)) luaL_error(L, "not enough memory");
+  redact(copy->data, length, key, secret_length);
+  lua_pushlstring(L, copy->data, length);
+  buffer_free(copy);
+  return 1;
 }
 
 static int core_is_secret_string(lua_State *L) {
@@ -149,6 +177,7 @@ static void start_curl(void) {
 }
 
 static const luaL_Reg functions[] = {
+  {"check_key", core_check_key},
   {"check_record", core_check_record},
   {"check_segment", core_check_segment},
   {"decode", core_decode},
@@ -156,6 +185,7 @@ static const luaL_Reg functions[] = {
   {"is_secret_string", core_is_secret_string},
   {"monotonic", core_monotonic},
   {"random", core_random},
+  {"redact", core_redact},
   {"sleep", core_sleep},
   {"versions", core_versions},
   {NULL, NULL},

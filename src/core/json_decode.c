@@ -1,7 +1,9 @@
 #include "json_decode.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +11,7 @@
 #include "json_encode.h"
 
 #define MARK_LENGTH 32
+#define DOUBLE_DIGITS_MAX 320
 
 static const char decode_key = 'd';
 static const char version_key = 'v';
@@ -16,14 +19,19 @@ static const char version_key = 'v';
 /* What marked strings begin with. It is random, never leaves the process, and
  * so cannot be sent by a server. */
 static char mark_text[MARK_LENGTH + 1];
-static pthread_once_t mark_once = PTHREAD_ONCE_INIT;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* For numbers, whatever locale the host has set. */
+static locale_t c_locale;
 
 /* --- marking --- */
 
-static void make_mark(void) {
+static void start(void) {
   static const char hex[] = "0123456789abcdef";
   unsigned char bytes[MARK_LENGTH / 2];
   size_t i;
+  c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+  if (c_locale == (locale_t)0) return;
   if (getentropy(bytes, sizeof bytes) != 0) return;
   for (i = 0; i < sizeof bytes; i++) {
     mark_text[2 * i] = hex[bytes[i] >> 4];
@@ -83,6 +91,18 @@ json_verdict json_decode(lua_State *L, buffer *text, json_report *report) {
 
 /* --- restoring --- */
 
+/* Pushes the double of a JSON text; false when it is not exactly the integer
+ * that the text has. */
+static bool push_double(lua_State *L, const char *text) {
+  char exact[DOUBLE_DIGITS_MAX];
+  locale_t host = uselocale(c_locale);
+  double value = strtod(text, NULL);
+  snprintf(exact, sizeof exact, "%.0f", value);
+  (void)uselocale(host);
+  lua_pushnumber(L, (lua_Number)value);
+  return strcmp(exact, text) == 0;
+}
+
 /* Pushes the integer of a JSON text; false when it is not exact. */
 static bool push_integer(lua_State *L, const char *digits) {
 #if LUA_VERSION_NUM >= 503
@@ -93,13 +113,8 @@ static bool push_integer(lua_State *L, const char *digits) {
     lua_pushinteger(L, (lua_Integer)value);
     return true;
   }
-  lua_pushnumber(L, (lua_Number)strtod(digits, NULL));
-  return false;
-#else
-  lua_Number value = (lua_Number)strtod(digits, NULL);
-  lua_pushnumber(L, value);
-  return value <= 9007199254740992.0 && value >= -9007199254740992.0;
 #endif
+  return push_double(L, digits);
 }
 
 /* Pushes what a marked string stands for, or nothing. */
@@ -114,6 +129,8 @@ static bool push_unmarked(lua_State *L, int index, bool *exact) {
     lua_newtable(L);
     json_push_array_mt(L);
     lua_setmetatable(L, -2);
+  } else if (strpbrk(text, ".eE") != NULL) {
+    (void)push_double(L, text);
   } else if (!push_integer(L, text)) {
     *exact = false;
   }
@@ -162,8 +179,10 @@ static void configure(lua_State *L, const char *option, int value) {
 }
 
 void json_decode_open(lua_State *L) {
-  pthread_once(&mark_once, make_mark);
-  if (mark_text[0] == '\0') luaL_error(L, "the system gives no random bytes");
+  pthread_once(&once, start);
+  if (mark_text[0] == '\0') {
+    luaL_error(L, "the system gives no random bytes, or no C locale");
+  }
   lua_getglobal(L, "require");
   lua_pushliteral(L, "cjson");
   lua_call(L, 1, 1);

@@ -1,6 +1,7 @@
 /* JSON to Lua values, by lua-cjson. The text is scanned first, so that what
  * cjson is laxer about never reaches it; and what cjson cannot tell (an empty
- * array) or would round (integers beyond 2^53) travels through it as marked
+ * array), would round (integers beyond 2^53) or would read by the locale that
+ * the host had when cjson was loaded (fractions) travels through it as marked
  * strings, which json_restore turns into the right values. */
 #ifndef BYTENITE_JSON_DECODE_H
 #define BYTENITE_JSON_DECODE_H

@@ -33,6 +33,11 @@ void json_push_array_mt(lua_State *L) {
 }
 
 void json_encode_open(lua_State *L) {
+  bool is_there;
+  json_push_array_mt(L);
+  is_there = lua_istable(L, -1);
+  lua_pop(L, 1);
+  if (is_there) return; /* the module is loaded once more */
   lua_newtable(L);
   lua_pushliteral(L, "bytenite.secrets.array");
   lua_setfield(L, -2, "__name");
@@ -134,7 +139,10 @@ static const char *encode_table(encoder *e, int index) {
   for (i = 0; i < e->depth; i++) {
     if (e->path[i].table == table) return "contains itself";
   }
-  if (e->depth == e->depth_max) return "is nested too deeply (30 levels at most)";
+  if (e->depth == e->depth_max) {
+    return e->depth_max == JSON_FIELD_DEPTH
+      ? "is nested too deeply (30 levels at most)" : "is nested too deeply";
+  }
   luaL_checkstack(e->L, 8, "JSON");
   place->key = NULL;
   place->index = 0;

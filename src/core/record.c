@@ -88,13 +88,13 @@ static const char *write_others(
       luaL_error(L, "secret: field names are strings");
     }
     name = lua_tolstring(L, -2, &length);
-    if (is_known(name)) {
-      lua_pop(L, 1);
-      continue;
-    }
     *field = "secret";
     if (utf8_prefix(name, length) < length || strlen(name) < length) {
       return "has a field whose name is not UTF-8 or holds a NUL";
+    }
+    if (is_known(name)) {
+      lua_pop(L, 1);
+      continue;
     }
     problem = write_field(L, out, name, field);
     if (problem != NULL) return problem;

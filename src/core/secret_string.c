@@ -1,5 +1,8 @@
 #include "secret_string.h"
 
+#include <limits.h>
+#include <string.h>
+
 #include "memory.h"
 #include "secret_source.h"
 #include "userdata.h"
@@ -100,6 +103,12 @@ static int secret_from_string(lua_State *L) {
   return push_result(L, secret_take_string(s, bytes, length));
 }
 
+/* The system would read a path or name up to a NUL, and find another one. */
+static bool holds_nul(lua_State *L, int arg) {
+  size_t length;
+  return strlen(luaL_checklstring(L, arg, &length)) < length;
+}
+
 static int secret_from_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   bool shared = lua_toboolean(L, 2);
@@ -107,7 +116,8 @@ static int secret_from_file(lua_State *L) {
   const char *problem;
   secret **s;
   secret_string_push(L, &s);
-  problem = secret_take_file(s, path, shared, mode);
+  problem = holds_nul(L, 1)
+    ? "does not exist" : secret_take_file(s, path, shared, mode);
   if (problem == NULL) return 1;
   lua_pushnil(L);
   lua_pushfstring(L, problem, mode);
@@ -119,14 +129,16 @@ static int secret_from_env(lua_State *L) {
   bool unset = lua_toboolean(L, 2);
   secret **s;
   secret_string_push(L, &s);
-  return push_result(L, secret_take_env(s, name, unset));
+  return push_result(L, holds_nul(L, 1)
+    ? "is not set" : secret_take_env(s, name, unset));
 }
 
 static int secret_from_fd(lua_State *L) {
-  int fd = (int)luaL_checkinteger(L, 1);
+  lua_Integer fd = luaL_checkinteger(L, 1);
   secret **s;
+  luaL_argcheck(L, fd >= 0 && fd <= INT_MAX, 1, "descriptor expected");
   secret_string_push(L, &s);
-  return push_result(L, secret_take_fd(s, fd));
+  return push_result(L, secret_take_fd(s, (int)fd));
 }
 
 static const luaL_Reg methods[] = {

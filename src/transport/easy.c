@@ -66,6 +66,13 @@ static bool set_rules(CURL *easy) {
     && set_long(easy, CURLOPT_NOSIGNAL, 1L);
 }
 
+/* Before 8.8 libcurl frees twice when memory ends while it keeps a TLS session,
+ * and keeps them per handle, so that hardly one is used again. */
+static bool set_sessions(CURL *easy, unsigned libcurl_version) {
+  return libcurl_version >= 0x080800
+    || set_long(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+}
+
 /* Our request target is in origin form, so a proxy is always tunnelled
  * through; it sees neither the Authorization line nor the body over https. */
 static bool set_proxy(
@@ -101,18 +108,27 @@ static bool is_hashed(const char *path) {
 /* Certificates come from one place. With a file and a directory both set, as
  * Debian's libcurl has them by default, libcurl cannot keep the parsed store
  * and reads all of it again for each connection. */
-static bool set_ca(CURL *easy, const char *path, const struct curl_blob *blob) {
-  bool set = set_text(easy, CURLOPT_CAPATH, path)
+static bool set_ca_path(CURL *easy, const char *path) {
+  return set_text(easy, CURLOPT_CAPATH, path)
     && set_text(easy, CURLOPT_PROXY_CAPATH, path);
-  if (blob != NULL) {
-    return set && set_text(easy, CURLOPT_CAINFO, NULL)
-      && set_text(easy, CURLOPT_PROXY_CAINFO, NULL)
-      && curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, blob) == CURLE_OK
-      && curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO_BLOB, blob) == CURLE_OK;
-  }
-  if (path == NULL) return set;
-  return set && set_text(easy, CURLOPT_CAINFO, NULL)
+}
+
+static bool unset_ca_file(CURL *easy) {
+  return set_text(easy, CURLOPT_CAINFO, NULL)
     && set_text(easy, CURLOPT_PROXY_CAINFO, NULL);
+}
+
+/* NULL takes them away. */
+static bool set_certificates(CURL *easy, const struct curl_blob *blob) {
+  return curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, blob) == CURLE_OK
+    && curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO_BLOB, blob) == CURLE_OK;
+}
+
+static struct curl_blob certificates(const transport *t) {
+  struct curl_blob blob = {NULL, 0, CURL_BLOB_NOCOPY};
+  blob.data = t->ca.data;
+  blob.len = t->ca.length;
+  return blob;
 }
 
 /* Where this libcurl was built to look for hashed certificates. */
@@ -159,20 +175,24 @@ static const char *read_ca_file(buffer *ca, const char *path) {
 static const char *set_trust(
   transport *t, const transport_settings *settings, const char **option
 ) {
-  struct curl_blob blob = {NULL, 0, CURL_BLOB_NOCOPY};
+  CURL *easy = t->model;
+  struct curl_blob blob;
   const char *problem;
   const char *path = settings->ca_path;
   if (settings->ca_file == NULL) {
-    if (path == NULL) path = system_ca_path(t->model);
-    return set_ca(t->model, path, NULL) ? NULL : REFUSED;
+    if (path == NULL) path = system_ca_path(easy);
+    return set_ca_path(easy, path) && (path == NULL || unset_ca_file(easy))
+      ? NULL : REFUSED;
   }
   *option = "ca_file";
   problem = read_ca_file(&t->ca, settings->ca_file);
   if (problem != NULL) return problem;
   *option = NULL;
-  blob.data = t->ca.data;
-  blob.len = t->ca.length;
-  return set_ca(t->model, path, &blob) ? NULL : REFUSED;
+  /* Only tried here: see easy_copy. */
+  blob = certificates(t);
+  return set_ca_path(easy, path) && unset_ca_file(easy)
+    && set_certificates(easy, &blob) && set_certificates(easy, NULL)
+    ? NULL : REFUSED;
 }
 
 static bool set_client_certificate(
@@ -193,6 +213,7 @@ const char *easy_model(
   if (libcurl->version_num < 0x075000) return "libcurl is older than 7.80";
   if (
     !set_rules(easy)
+    || !set_sessions(easy, libcurl->version_num)
     || !set_protocols(easy, t->base.loopback || settings->allow_http)
     || !set_proxy(easy, settings, t->base.loopback)
     || !set_client_certificate(easy, settings)
@@ -211,4 +232,16 @@ const char *easy_model(
   (void)set_long(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
   return problem;
+}
+
+/* The model holds no certificates: when memory ends in the middle of copying
+ * them, a libcurl before 8.5 frees those of the original. */
+CURL *easy_copy(const transport *t) {
+  CURL *easy = curl_easy_duphandle(t->model);
+  struct curl_blob blob = certificates(t);
+  if (easy == NULL || blob.len == 0 || set_certificates(easy, &blob)) {
+    return easy;
+  }
+  curl_easy_cleanup(easy);
+  return NULL;
 }

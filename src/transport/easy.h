@@ -11,4 +11,7 @@ const char *easy_model(
   transport *t, const transport_settings *settings, const char **option
 );
 
+/* Copies the model for one exchange. NULL when memory is short. */
+CURL *easy_copy(const transport *t);
+
 #endif

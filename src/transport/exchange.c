@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
+#include "easy.h"
 #include "memory.h"
 
 #define TARGET_MAX (16 * 1024)
@@ -77,6 +79,16 @@ static bool is_identity(const char *value, const char *end) {
   );
 }
 
+/* Two lengths that differ would let a part of the body pass for all of it. */
+static void read_length(exchange *x, const char *value) {
+  long long length = strtoll(value, NULL, 10);
+  if (x->length >= 0 && x->length != length && is_success(x)) {
+    x->stopped = EXCHANGE_BROKEN;
+  }
+  x->length = length;
+  x->framed = true;
+}
+
 /* A header block starts with its status line. An interim one (1xx) is followed
  * by another, and only the empty line at its end makes one complete. */
 static void read_header(exchange *x, const char *line, size_t length) {
@@ -85,13 +97,13 @@ static void read_header(exchange *x, const char *line, size_t length) {
     const char *space = memchr(line, ' ', length);
     x->status = space == NULL ? 0 : strtol(space, NULL, 10);
     x->head_complete = false;
-    x->framed = false;
+    x->framed = x->status == 204; /* which has no body */
+    x->length = -1;
   } else if (length <= 2 && (line[0] == '\r' || line[0] == '\n')) {
     x->head_complete = x->status >= 200;
-  } else if (
-    is_header(line, length, "Content-Length", &value)
-    || is_header(line, length, "Transfer-Encoding", &value)
-  ) {
+  } else if (is_header(line, length, "Content-Length", &value)) {
+    read_length(x, value);
+  } else if (is_header(line, length, "Transfer-Encoding", &value)) {
     x->framed = true;
   } else if (
     is_header(line, length, "Content-Encoding", &value)
@@ -122,7 +134,7 @@ static CURL *take_handle(exchange *x) {
   if (x->method == HTTP_DELETE && t->idle_deletes > 0) {
     return t->idle_delete[--t->idle_deletes];
   }
-  return curl_easy_duphandle(t->model);
+  return easy_copy(t);
 }
 
 /* A handle that carried a body is always destroyed, for libcurl keeps copies
@@ -138,7 +150,7 @@ static void drop_handle(exchange *x) {
   size_t *count = x->method == HTTP_GET ? &t->idle_gets : &t->idle_deletes;
   CURL *easy = x->easy;
   x->easy = NULL;
-  if (easy == NULL) return;
+  if (easy == NULL || t->owner != getpid()) return; /* the parent's */
   curl_multi_remove_handle(t->multi, easy);
   if (!may_keep(x) || *count == TRANSPORT_IDLE_MAX) {
     curl_easy_cleanup(easy);
@@ -227,7 +239,7 @@ void exchange_start(exchange *x, transport *t, long timeout_ms) {
   enlist(x, t);
   x->easy = take_handle(x);
   if (
-    x->easy == NULL || !set_request(x, timeout_ms)
+    x->easy == NULL || !set_request(x, timeout_ms) || !transport_make_room(t)
     || curl_multi_add_handle(t->multi, x->easy) != CURLM_OK
   ) {
     exchange_stop(x, EXCHANGE_MEMORY);
@@ -248,12 +260,14 @@ static exchange_end how_it_ended(const exchange *x) {
   return x->head_complete ? EXCHANGE_ANSWERED : EXCHANGE_INCOMPLETE;
 }
 
-/* A request of which nothing was written did not leave. */
+/* A request whose sending failed before anything was written did not leave.
+ * After other failures libcurl's size says nothing: some versions do not count
+ * what they write later than at the first go, 8.7 counts nothing at all. */
 static void settle_sends(exchange *x) {
   long request_size = 0;
-  if (x->easy == NULL) return;
+  if (x->easy == NULL || x->code != CURLE_SEND_ERROR || x->sends == 0) return;
   curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &request_size);
-  if (request_size == 0) x->sends = 0;
+  if (request_size == 0) x->sends--;
 }
 
 static void end(exchange *x, exchange_end how) {
@@ -266,6 +280,10 @@ static void end(exchange *x, exchange_end how) {
 void exchange_finish(exchange *x, CURLcode code) {
   curl_off_t wait = 0;
   x->code = code;
+  if (x->stopped == EXCHANGE_BROKEN) {
+    x->code = CURLE_WEIRD_SERVER_REPLY;
+    strcpy(x->detail, "the answer has two lengths");
+  }
   if (curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK) {
     x->retry_after = wait > LONG_MAX ? LONG_MAX : (long)wait;
   }

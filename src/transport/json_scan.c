@@ -128,7 +128,8 @@ static json_verdict scan_digits(scanner *s) {
   return JSON_VALID;
 }
 
-/* The exponent of a number, clamped far beyond every double. */
+/* The exponent of a number, clamped beyond what the digits of a text that fits
+ * into memory could make up for. */
 static json_verdict scan_exponent(scanner *s, long *exponent) {
   bool negative = next_is(s, '-');
   const char *digits;
@@ -136,7 +137,7 @@ static json_verdict scan_exponent(scanner *s, long *exponent) {
   if (negative || next_is(s, '+')) s->at++;
   digits = s->at;
   verdict = scan_digits(s);
-  for (; digits < s->at && *exponent < 1000000; digits++) {
+  for (; digits < s->at && *exponent < 100000000; digits++) {
     *exponent = *exponent * 10 + (*digits - '0');
   }
   if (negative) *exponent = -*exponent;
@@ -201,7 +202,9 @@ static json_verdict scan_number(scanner *s) {
     verdict = scan_exponent(s, &exponent);
   }
   if (verdict != JSON_VALID) return verdict;
-  if (integer && s->at - digits >= 16 && !mark(s, start)) return JSON_INVALID;
+  if ((!integer || s->at - digits > 15) && !mark(s, start)) {
+    return JSON_INVALID;
+  }
   return overflows(digits, digits_end, exponent) ? JSON_INVALID : JSON_VALID;
 }
 
@@ -325,16 +328,16 @@ bool json_read_string(buffer *out, const char *text, size_t length) {
   return out->state == BUFFER_OK;
 }
 
-/* Whether the JSON string at `text` stands for `name`. */
+/* Whether the JSON string at `text` stands for `name`, of MEMBER_MAX bytes at
+ * most. Takes no memory: a shortage would look like a member that is not
+ * there. */
 static bool string_is(const char *text, size_t length, const char *name) {
-  buffer plain;
-  bool same;
-  buffer_init(&plain, strlen(name));
-  same = json_read_string(&plain, text, length)
-    && plain.length == strlen(name)
+  char room[MEMBER_MAX];
+  buffer plain = {room, 0, sizeof room, 0, BUFFER_OK};
+  plain.limit = strlen(name);
+  return json_read_string(&plain, text, length)
+    && plain.length == plain.limit
     && memcmp(plain.data, name, plain.length) == 0;
-  buffer_free(&plain);
-  return same;
 }
 
 bool json_member(

@@ -24,11 +24,11 @@ typedef struct json_report {
   size_t at;         /* where the scan ended, an offset */
   bool has_null;     /* a null somewhere */
   bool has_escape;   /* a \u escape somewhere, so names may be spelt with it */
-  size_t marks;      /* empty arrays, and integers of 16 digits or more */
+  size_t marks;      /* empty arrays, and numbers but integers of 15 digits */
 } json_report;
 
-/* Told of each empty array and each integer of 16 digits or more: their place
- * in the text. Returns false to stop the scan. */
+/* Told of the place of each empty array and of each number that is not an
+ * integer of at most 15 digits. Returns false to stop the scan. */
 typedef bool json_mark(void *context, const char *from, const char *to);
 
 /* Checks that the text is exactly one JSON value. `mark` may be NULL. */
@@ -37,8 +37,11 @@ json_verdict json_scan(
   void *context
 );
 
-/* Finds member `name` of the object at `text` (valid JSON, the object first);
- * sets the place of its value. The last one of several wins, as everywhere. */
+#define MEMBER_MAX 16
+
+/* Finds member `name`, of MEMBER_MAX bytes at most, of the object at `text`
+ * (valid JSON, the object first); sets the place of its value. The last one of
+ * several wins, as everywhere. Takes no memory. */
 bool json_member(
   const char *text, size_t length, const char *name, const char **value,
   size_t *value_length

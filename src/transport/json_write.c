@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Integral doubles from here on are written with an exponent. */
 #define EXPONENT_FROM 1e21
@@ -47,13 +48,16 @@ bool json_write_integer(buffer *out, long long value) {
 bool json_write_double(buffer *out, double value) {
   char text[40];
   bool integral = fabs(value) < EXPONENT_FROM && value == floor(value);
-  int length = snprintf(text, sizeof text, integral ? "%.0f" : "%.17g", value);
-  int i;
-  for (i = 0; i < length; i++) {
-    /* The host's locale may have another decimal point. */
-    bool number = (text[i] >= '0' && text[i] <= '9') || text[i] == '-'
-      || text[i] == '+' || text[i] == 'e';
-    if (!number) text[i] = '.';
+  const char *at = text;
+  snprintf(text, sizeof text, integral ? "%.0f" : "%.17g", value);
+  while (*at != '\0') {
+    /* What stands between is the decimal point of the host's locale. */
+    size_t run = strspn(at, "0123456789-+e");
+    buffer_append(out, at, run);
+    at += run;
+    run = strcspn(at, "0123456789-+e");
+    if (run > 0) buffer_text(out, ".");
+    at += run;
   }
-  return buffer_append(out, text, (size_t)length);
+  return out->state == BUFFER_OK;
 }

@@ -11,7 +11,9 @@
 #include "memory.h"
 
 #define NEVER (-1)
-#define SOCKETS_AT_FIRST 8
+
+/* As many as libcurl ever watches for one transfer. */
+#define SOCKETS_EACH 5
 
 int64_t transport_now(void) {
   struct timespec now;
@@ -29,11 +31,11 @@ static struct pollfd *find_socket(transport *t, curl_socket_t fd) {
   return NULL;
 }
 
-static bool room_for_socket(transport *t) {
+static bool room_for_sockets(transport *t, size_t wanted) {
   size_t capacity = 2 * t->socket_capacity;
   struct pollfd *sockets;
-  if (t->socket_count < t->socket_capacity) return true;
-  if (capacity == 0) capacity = SOCKETS_AT_FIRST;
+  if (wanted <= t->socket_capacity) return true;
+  if (capacity < wanted) capacity = wanted;
   sockets = memory_alloc(capacity * sizeof *sockets);
   if (sockets == NULL) return false;
   if (t->socket_count > 0) {
@@ -64,7 +66,7 @@ static int watch_socket(
     return 0;
   }
   if (entry == NULL) {
-    if (!room_for_socket(t)) return -1;
+    if (!room_for_sockets(t, t->socket_count + 1)) return -1;
     entry = &t->sockets[t->socket_count++];
     entry->fd = fd;
     entry->revents = 0;
@@ -82,11 +84,7 @@ static int set_timer(CURLM *multi, long ms, void *context) {
 
 /* --- opening --- */
 
-static bool open_multi(transport *t) {
-  t->multi = curl_multi_init();
-  t->timer = NEVER;
-  t->owner = getpid();
-  if (t->multi == NULL) return false;
+static bool set_up_multi(transport *t) {
 #if LIBCURL_VERSION_NUM >= 0x081400
   curl_multi_setopt(t->multi, CURLMOPT_QUICK_EXIT, 1L);
 #endif
@@ -98,6 +96,41 @@ static bool open_multi(transport *t) {
     && curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t) == CURLM_OK
     && curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING)
       == CURLM_OK;
+}
+
+static bool open_multi(transport *t) {
+  t->timer = NEVER;
+  t->broken = false;
+  t->multi = curl_multi_init();
+  if (t->multi == NULL) return false;
+  if (set_up_multi(t)) {
+    t->owner = getpid();
+    return true;
+  }
+  curl_multi_cleanup(t->multi);
+  t->multi = NULL;
+  return false;
+}
+
+static void clean_up(CURL **idle, size_t *count) {
+  while (*count > 0) curl_easy_cleanup(idle[--*count]);
+}
+
+/* Stops what is under way. In a forked child the handles are left alone, for
+ * they and their connections are the parent's. */
+static void close_multi(transport *t) {
+  while (t->exchanges != NULL) {
+    exchange_stop(t->exchanges, EXCHANGE_CANCELLED);
+  }
+  if (t->owner == getpid()) {
+    clean_up(t->idle_get, &t->idle_gets);
+    clean_up(t->idle_delete, &t->idle_deletes);
+    curl_multi_cleanup(t->multi);
+  }
+  t->multi = NULL;
+  t->idle_gets = 0;
+  t->idle_deletes = 0;
+  t->socket_count = 0;
 }
 
 const char *transport_open(
@@ -115,15 +148,15 @@ const char *transport_open(
 
 bool transport_enter(transport *t, bool *forked) {
   *forked = t->owner != getpid();
-  if (!*forked) return true;
-  while (t->exchanges != NULL) {
-    t->exchanges->easy = NULL; /* the parent's, like all that is forgotten here */
-    exchange_stop(t->exchanges, EXCHANGE_CANCELLED);
-  }
-  t->idle_gets = 0;
-  t->idle_deletes = 0;
-  t->socket_count = 0;
-  return open_multi(t);
+  if (*forked || t->broken) close_multi(t);
+  return t->multi != NULL || open_multi(t);
+}
+
+bool transport_make_room(transport *t) {
+  size_t count = 0;
+  const exchange *x;
+  for (x = t->exchanges; x != NULL; x = x->next) count++;
+  return room_for_sockets(t, count * SOCKETS_EACH);
 }
 
 /* --- driving --- */
@@ -192,29 +225,19 @@ transport_event transport_wait(transport *t, long ms) {
   if (timeout > 0 || t->timer == NEVER) {
     ready = poll(t->sockets, (nfds_t)t->socket_count, timeout);
     if (ready < 0 && errno == EINTR) return TRANSPORT_INTERRUPTED;
-    if (ready < 0) return TRANSPORT_FAILED;
+    if (ready < 0) t->broken = true;
   }
   if (ready > 0) code = run_sockets(t);
   if (code == CURLM_OK) code = run_timer(t);
+  if (code != CURLM_OK) t->broken = true;
   collect_finished(t);
-  return code == CURLM_OK ? TRANSPORT_PROGRESS : TRANSPORT_FAILED;
+  return t->broken ? TRANSPORT_FAILED : TRANSPORT_PROGRESS;
 }
 
 /* --- closing --- */
 
-static void clean_up(CURL **idle, size_t *count) {
-  while (*count > 0) curl_easy_cleanup(idle[--*count]);
-}
-
 void transport_close(transport *t) {
-  while (t->exchanges != NULL) {
-    exchange_stop(t->exchanges, EXCHANGE_CANCELLED);
-  }
-  if (t->owner == getpid()) {
-    clean_up(t->idle_get, &t->idle_gets);
-    clean_up(t->idle_delete, &t->idle_deletes);
-    curl_multi_cleanup(t->multi);
-  }
+  close_multi(t);
   curl_easy_cleanup(t->model);
   memory_free(t->sockets, t->socket_capacity * sizeof *t->sockets);
   base_url_free(&t->base);

@@ -54,6 +54,7 @@ typedef struct transport {
   int64_t timer;             /* when libcurl wants to run, monotonic ms; -1 */
   struct exchange *exchanges;
   pid_t owner;               /* the process that `multi` belongs to */
+  bool broken;               /* `multi` failed, and is to be replaced */
 } transport;
 
 /* Opens a zeroed transport; no network traffic. NULL when it is ready, else a
@@ -65,8 +66,13 @@ const char *transport_open(
 
 /* To be called before exchanges are started. In a process forked since the last
  * call: takes a new multi handle, leaves the inherited one and its connections
- * to the parent, and sets `*forked`. False when memory is short. */
+ * to the parent, and sets `*forked`. Also replaces a handle that failed. False
+ * when memory is short. */
 bool transport_enter(transport *t, bool *forked);
+
+/* Makes room for the sockets of all exchanges: a shortage while libcurl asks
+ * for it would be the end of its multi handle. False when memory is short. */
+bool transport_make_room(transport *t);
 
 typedef enum transport_event {
   TRANSPORT_PROGRESS,    /* something happened, or the time is up */

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
 #include "utf8.h"
 
@@ -36,19 +37,29 @@ static bool has_userinfo(const char *url) {
 
 static bool is_loopback(const char *host) {
   struct in_addr address;
-  if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0) return true;
+  if (strcasecmp(host, "localhost") == 0) return true;
+  if (strcmp(host, "[::1]") == 0) return true;
   if (inet_pton(AF_INET, host, &address) != 1) return false;
   return (ntohl(address.s_addr) >> 24) == 127;
+}
+
+/* The length of a dot at `text`, which may be percent-encoded; else 0. */
+static size_t dot_length(const char *text) {
+  if (*text == '.') return 1;
+  return strncasecmp(text, "%2e", 3) == 0 ? 3 : 0;
 }
 
 /* A server or libcurl would fold "." and ".." away. */
 static bool has_dot_segment(const char *path) {
   while (*path != '\0') {
-    size_t length;
+    const char *end;
+    size_t first;
     path += strspn(path, "/");
-    length = strcspn(path, "/");
-    if (length > 0 && length <= 2 && strspn(path, ".") >= length) return true;
-    path += length;
+    end = path + strcspn(path, "/");
+    first = dot_length(path);
+    if (first > 0 && path + first == end) return true;
+    if (first > 0 && path + first + dot_length(path + first) == end) return true;
+    path = end;
   }
   return false;
 }
@@ -92,14 +103,17 @@ static const char *take_prefix(base_url *base) {
 
 const char *base_url_parse(base_url *base, const char *url, bool allow_http) {
   const char *problem = text_problem(url);
+  const char *authority = strstr(url, "://");
   if (problem != NULL) return problem;
   if (has_userinfo(url)) return "holds credentials, which belong elsewhere";
-  if (strstr(url, "://") == NULL) return NOT_A_URL;
+  /* Without a host, libcurl would take the path's beginning for one. */
+  if (authority == NULL || authority[3] == '/') return NOT_A_URL;
   base->origin = curl_url();
   if (base->origin == NULL) return "cannot be checked: memory is short";
   if (
     curl_url_set(base->origin, CURLUPART_URL, url,
-      CURLU_PATH_AS_IS | CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK
+      CURLU_PATH_AS_IS | CURLU_NON_SUPPORT_SCHEME | CURLU_DISALLOW_USER)
+      != CURLUE_OK
   ) {
     return NOT_A_URL;
   }

@@ -49,9 +49,10 @@ local function sorted_names(checks)
 end
 
 ---Raises unless `options` is nil or a table that has only known options, each accepted by its
----check: a function that returns what the value must be, or nil when it is that.
+---check: a function that returns nil, or what the value must be and, where it may be shown, what
+---it is.
 ---@param options table?
----@param checks table<string, fun(value: any): string?>
+---@param checks table<string, fun(value: any): string?, string?>
 ---@param name string of the function
 ---@param level integer? as in misuse
 ---@return table options never nil
@@ -65,10 +66,10 @@ function arguments.options(options, checks, name, level)
       arguments.misuse(("%s: unknown option %q (there are %s)"):format(name, tostring(option),
         sorted_names(checks)), level)
     end
-    local wanted = check(value)
+    local wanted, got = check(value)
     if wanted then
       arguments.misuse(("%s: option %s: %s expected, got %s"):format(name, option, wanted,
-        type(value) == "number" and tostring(value) or arguments.type_name(value)), level)
+        got or arguments.type_name(value)), level)
     end
   end
   return options
@@ -76,6 +77,11 @@ end
 
 -- Checks for arguments.options ------------------------------------------------------------------
 
+local function number_text(value)
+  return type(value) == "number" and tostring(value) or nil
+end
+
+---@param wanted string as type() names it
 ---@return fun(value: any): string?
 function arguments.of_type(wanted)
   return function(value)
@@ -83,20 +89,22 @@ function arguments.of_type(wanted)
   end
 end
 
----@return fun(value: any): string? for seconds over 0, up to an hour
+---@return fun(value: any): string?, string? for seconds over 0, up to an hour
 function arguments.seconds()
   return function(value)
     if type(value) ~= "number" or not (value > 0 and value <= 3600) then
-      return "seconds over 0, up to 3600,"
+      return "seconds over 0, up to 3600,", number_text(value)
     end
   end
 end
 
----@return fun(value: any): string? for whole numbers
+---@param least integer
+---@param most integer
+---@return fun(value: any): string?, string? for whole numbers
 function arguments.whole(least, most)
   return function(value)
     if type(value) ~= "number" or value % 1 ~= 0 or value < least or value > most then
-      return ("a whole number from %d to %d"):format(least, most)
+      return ("a whole number from %d to %d"):format(least, most), number_text(value)
     end
   end
 end

@@ -64,6 +64,7 @@ function Call.new(op, settings, limits, budget)
     ends = core.monotonic() + (limits.deadline or values.deadline),
     retries = limits.retries or values.retries,
     budget = budget,
+    credential = settings.credential.value,
     on_event = values.on_event,
     attempts = 0, -- of the latest series
     sends = 0,
@@ -83,8 +84,15 @@ local function notify(self, event)
 end
 
 -- What one series of attempts has come to. A token exchange within a call is a series of its own.
-local function new_series()
-  return { attempts = 0, sends = 0, retries = 0, ambiguous = false }
+local function new_series(options)
+  return {
+    attempts = 0,
+    sends = 0,
+    retries = 0,
+    ambiguous = false,
+    of_record = options.absent ~= nil,
+    purpose = options.purpose,
+  }
 end
 
 local function out_of_time(self, series)
@@ -94,7 +102,8 @@ end
 
 -- The error of a token exchange, on behalf of the attempts before it.
 local function of_series(err, series)
-  err.ambiguous = err.ambiguous or series.ambiguous
+  err.attempts, err.sends = err.attempts + series.attempts, err.sends + series.sends
+  err.ambiguous = series.ambiguous
   return err
 end
 
@@ -119,17 +128,28 @@ local function wait_for_retry(self, series, facts)
   return true
 end
 
--- One attempt; its facts are added to the series.
+-- The core keeps the token and the key of an exchange out of the server's words; a server that
+-- quotes the client's API key in answer to another request is left to us.
+local function redact(self, facts)
+  if type(self.credential) == "function" then return end
+  for _, name in ipairs { "description", "requestId" } do
+    if facts[name] then facts[name] = core.redact(facts[name], self.credential) end
+  end
+end
+
+-- One attempt; its facts are added to the series. What cannot be sent is none.
 local function attempt(self, series, send, writes)
   local started = core.monotonic()
-  series.attempts = series.attempts + 1
   local value, facts = send(math.min(self.timeout, self.ends - started))
+  if value == nil and facts.reason == "invalid" then return nil, facts, "invalid" end
+  series.attempts = series.attempts + 1
   if value ~= nil then
     series.sends = series.sends + 1
     notify(self, { event = "attempt", attempt = series.attempts, ok = true,
       seconds = core.monotonic() - started })
     return value, facts
   end
+  redact(self, facts)
   local kind, _, ambiguous = errors.classify(facts)
   series.sends = series.sends + facts.sends
   -- libcurl may have sent twice by itself, of which the first may have been applied.
@@ -142,14 +162,15 @@ end
 ---Makes attempts until one succeeds or no further one makes sense.
 ---@param send fun(seconds: number): any, table? one exchange: a value, or nil and facts
 ---@param options { writes: boolean?, authorize: (fun(): true?, bytenite.secrets.Error?)?,
---- renew: (fun(): boolean?, bytenite.secrets.Error?)?, absent: (fun(): any)? }
+--- renew: (fun(): boolean?, bytenite.secrets.Error?)?, absent: (fun(facts: table): any)?,
+--- missing_ok: boolean?, purpose: string? }
 --- writes: the request changes something; authorize: called before each attempt; renew: called
 --- after the first 401, true asks for one more attempt; absent: the value of a call that gets 404
---- after an attempt that may have been applied
+--- after an attempt that may have been applied, or at all with missing_ok; purpose: for messages
 ---@return any value
 ---@return any more the second value of `send`, or an Error
 function Call:run(send, options)
-  local series = new_series()
+  local series = new_series(options)
   local renewed = false
   while true do
     if options.authorize then
@@ -163,7 +184,7 @@ function Call:run(send, options)
       refund(self.budget, series.retries)
       return value, facts
     end
-    if kind == "not_found" and series.ambiguous and options.absent then
+    if kind == "not_found" and options.absent and (series.ambiguous or options.missing_ok) then
       refund(self.budget, series.retries)
       return options.absent(facts)
     end

@@ -8,7 +8,7 @@ local errors = require "bytenite.secrets.errors"
 local record = require "bytenite.secrets.record"
 local Session = require "bytenite.secrets.session"
 
----@class bytenite.secrets.Limits of one call
+---@class bytenite.secrets.Limits of one call; the client's settings by default
 ---@field timeout number? seconds for one attempt
 ---@field deadline number? seconds for all of it
 ---@field retries integer? 0 to 10
@@ -22,7 +22,8 @@ local Session = require "bytenite.secrets.session"
 ---@field message string?
 ---@field absent true? of delete: the secret was not there
 
----@class bytenite.secrets.Client
+---@class bytenite.secrets.Client every method raises when the client is closed or an argument is of
+--- a wrong type, and returns nil and an Error for whatever else goes wrong
 local Client = { __name = "bytenite.secrets.Client" }
 Client.__index = Client
 
@@ -41,7 +42,18 @@ local DELETE_LIMITS = {
 
 local FILTER = { secretType = arguments.of_type("string") }
 
----Makes a client; nothing is sent yet.
+-- What a client that was closed has for a core. Only a call under way can still meet it: one of
+-- the functions that users give has closed the client.
+local CLOSED = setmetatable({}, {
+  __index = function()
+    return function()
+      return nil, { reason = "cancelled", sends = 0, detail = "the client was closed" }
+    end
+  end,
+})
+
+---Makes a client; nothing is sent yet. Raises for an option of an unknown name, a wrong type or
+---out of range.
 ---@param options bytenite.secrets.Options?
 ---@return bytenite.secrets.Client?
 ---@return bytenite.secrets.Error? err of kind config or invalid
@@ -66,7 +78,7 @@ local function check_client(self, name)
   if getmetatable(self) ~= Client then
     arguments.misuse(("%s: call it as client:%s(...)"):format(name, name), 1)
   end
-  if not self.core then arguments.misuse(name .. ": the client is closed", 1) end
+  if self.core == CLOSED then arguments.misuse(name .. ": the client is closed", 1) end
 end
 
 local function check_address(name, secret_type, id)
@@ -82,6 +94,12 @@ local function invalid_address(op, secret_type, id)
   if not ok then return record.invalid(op, "id", problem) end
 end
 
+---@return bytenite.secrets.Error? of kind invalid
+local function invalid_key(op, key)
+  local ok, problem = core.check_key(key)
+  if not ok then return record.invalid(op, "secretKey", problem) end
+end
+
 local function start(self, op, limits)
   return Call.new(op, self.settings, limits, self.budget)
 end
@@ -89,7 +107,7 @@ end
 -- One operation with the access token.
 local function run(self, call, send, options)
   options.authorize = function()
-    return self.session:authorize(call)
+    return self.session:authorize(call, options.check)
   end
   options.renew = function()
     return self.session:renew(call)
@@ -108,7 +126,14 @@ end
 local function run_put(self, call, secret, key)
   return run(self, call, function(seconds)
     return self.core:put(secret, key, seconds)
-  end, { writes = true })
+  end, {
+    writes = true,
+    check = function()
+      local ok, facts = core.check_record(secret)
+      if not ok then return record.invalid(call.op, facts.field, facts.detail) end
+      return invalid_key(call.op, key)
+    end,
+  })
 end
 
 -- Operations --------------------------------------------------------------------------------------
@@ -219,19 +244,19 @@ function Client:delete(secretType, id, call, ...)
   check_address("delete", secretType, id)
   local limits = arguments.options(call, DELETE_LIMITS, "delete")
   arguments.no_more("delete", ...)
-  local receipt, err = run(self, start(self, errors.op("delete", secretType, id), limits),
-    function(seconds)
-      return self.core:delete(secretType, id, seconds)
-    end, {
-      writes = true,
-      absent = function(facts)
-        return { ok = true, absent = true, requestId = facts.requestId }
-      end,
-    })
-  if err and err.kind == "not_found" and limits.missing_ok then
-    return { ok = true, absent = true, requestId = err.requestId }
-  end
-  return receipt, err
+  local op = errors.op("delete", secretType, id)
+  return run(self, start(self, op, limits), function(seconds)
+    return self.core:delete(secretType, id, seconds)
+  end, {
+    writes = true,
+    missing_ok = limits.missing_ok,
+    absent = function(facts)
+      return { ok = true, absent = true, requestId = facts.requestId }
+    end,
+    check = function()
+      return invalid_address(op, secretType, id)
+    end,
+  })
 end
 
 ---Replaces the key of a secret and keeps its record: reads it and writes it back.
@@ -254,6 +279,8 @@ function Client:rotate(secretType, id, secretKey, call, ...)
   local key, secret
   key, err = ask_key(op, secretKey)
   if not key then return nil, err end
+  err = invalid_key(op, key)
+  if err then return nil, err end
   secret, err = run_get(self, running, secretType, id)
   if not secret then return nil, err end
   if core.inexact[secret] then
@@ -266,7 +293,8 @@ end
 
 ---Exchanges the API key for a new access token, which the client keeps.
 ---@param call bytenite.secrets.Limits?
----@return { expiresIn: integer, scope: string? }? answer seconds that the token is good for
+---@return { expiresIn: integer, scope: string? }? answer seconds that the token is good for, 3600
+--- when the service does not say
 ---@return bytenite.secrets.Error? err of kind config when there is no API key
 function Client:authenticate(call, ...)
   check_client(self, "authenticate")
@@ -291,17 +319,22 @@ function Client:describe(...)
   return config.describe(self.settings)
 end
 
----Closes the connections and wipes the token; idempotent.
-function Client:close()
+---Closes the connections and wipes the token; idempotent. Collecting the client as garbage does
+---the same.
+function Client:close(...)
   if getmetatable(self) ~= Client then arguments.misuse("close: call it as client:close()") end
-  if self.core then self.core:close() end
-  self.core, self.session = nil, nil
+  arguments.no_more("close", ...)
+  self.core:close()
+  self.core, self.session.core = CLOSED, CLOSED
 end
 
-Client.__close = Client.close
+function Client:__close()
+  self:close()
+end
 
 function Client:__tostring()
-  return ("%s (%s)"):format(Client.__name, self.core and self.settings.values.base_url or "closed")
+  local state = self.core == CLOSED and "closed" or self.settings.values.base_url
+  return ("%s (%s)"):format(Client.__name, state)
 end
 
 return { new = new, methods = Client }

@@ -9,22 +9,27 @@ local errors = require "bytenite.secrets.errors"
 ---@field access_token bytenite.secrets.Credential? instead of api_key
 ---@field auth_scheme string? "Bearer" puts it before the token; none by default
 ---@field base_url string? https://api.bytenite.com by default; http only to this machine
----@field allow_http boolean? allows http to other machines
----@field connect_timeout number? seconds, 5 by default
----@field timeout number? seconds for one attempt, 15 by default
----@field deadline number? seconds for a whole call, waits and retries included, 30 by default
+---@field allow_http boolean? allows http to other machines; false by default
+---@field connect_timeout number? seconds, up to 3600, 5 by default
+---@field timeout number? seconds for one attempt, up to 3600, 15 by default
+---@field deadline number? seconds for a call with waits and retries, up to 3600, 30 by default
 ---@field retries integer? 0 to 10, 2 by default
----@field max_response_bytes integer? for list, 32 MiB by default
+---@field max_response_bytes integer? for list, 1 to 2 GiB, 32 MiB by default
 ---@field ca_file string? PEM file of CA certificates, read now; the system's by default
 ---@field ca_path string? directory of hashed CA certificates
----@field client_cert string? PEM file
----@field client_key string? PEM file
----@field proxy string? URL; the usual environment variables by default, "" for none
+---@field client_cert string? PEM file, read at each connection
+---@field client_key string? PEM file, read at each connection; by default it is in client_cert
+---@field proxy string? URL; by default the usual environment variables, for other machines than
+--- this one; "" for none
 ---@field app { name: string, version: string? }? added to the User-Agent
 ---@field on_event fun(event: table)? told of each attempt, retry and renewal
----@field ignore_env boolean? ignores BYTENITE_* and the proxy variables
+---@field ignore_env boolean? ignores BYTENITE_* and the proxy variables; false by default
 
----@alias bytenite.secrets.Credential string|bytenite.secrets.SecretString|fun(): any, string?
+-- A function returns one of the others, or nil and why it has none.
+---@alias bytenite.secrets.Credential
+---| string
+---| bytenite.secrets.SecretString
+---| fun(): (string|bytenite.secrets.SecretString)?, string?
 
 local MIB = 1024 * 1024
 
@@ -93,6 +98,8 @@ local SECRET_SETTINGS = { api_key = true, access_token = true }
 
 local config = {}
 
+---@param text string
+---@param hint string?
 ---@return bytenite.secrets.Error of kind config
 local function problem(text, hint)
   return errors.new { kind = "config", op = "new", message = text, hint = hint }
@@ -142,29 +149,94 @@ local function read_variables(settings)
   end
 end
 
--- The usual proxy variables, for a service on another machine.
-local function read_proxy(settings)
-  if settings.values.proxy ~= nil then return end
-  local proxy = variable("https_proxy") or variable("HTTPS_PROXY") or variable("all_proxy")
-    or variable("ALL_PROXY")
-  if not proxy then return end
-  set(settings, "proxy", proxy, "environment")
-  settings.remote_proxy = true
-  settings.no_proxy = variable("no_proxy") or variable("NO_PROXY")
+-- What a setting is called where its value came from.
+local function name_of(settings, name)
+  if settings.sources[name] ~= "environment" then return "option " .. name end
+  return name == "proxy" and settings.proxy_variable or VARIABLES[name]
 end
+
+-- C would read such a text only as far as the zero byte.
+---@return bytenite.secrets.Error?
+local function check_texts(settings)
+  for _, name in ipairs { "base_url", "ca_file", "ca_path", "client_cert", "client_key" } do
+    local value = settings.values[name]
+    if value and value:find("\0", 1, true) then
+      return problem(name_of(settings, name) .. " holds a zero byte")
+    end
+  end
+end
+
+-- Proxies ---------------------------------------------------------------------------------------
+
+local PROXY_VARIABLES = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }
 
 local PROXY_SCHEMES =
   { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
 
+local function is_loopback(url)
+  local host = url:lower():match("^https?://([^/]*)")
+  host = host and host:gsub(":%d*$", "")
+  return host ~= nil
+    and (host == "localhost" or host == "[::1]" or host:find("^127%.%d+%.%d+%.%d+$") ~= nil)
+end
+
+-- The usual proxy variables, for a service on another machine. That is for the core to say; here
+-- the common forms of this machine's name keep the variables from being read at all.
+local function read_proxy(settings)
+  if settings.values.proxy ~= nil or is_loopback(settings.values.base_url) then return end
+  for _, name in ipairs(PROXY_VARIABLES) do
+    local proxy = variable(name)
+    if proxy then
+      set(settings, "proxy", proxy, "environment")
+      settings.proxy_variable = name
+      settings.remote_proxy = true
+      settings.no_proxy = variable("no_proxy") or variable("NO_PROXY")
+      return
+    end
+  end
+end
+
+-- Without what ends a login in a URL, and without control characters, also as escapes.
+local function is_proxy_login(text)
+  return not text:find("[%c%s/?#@\\]") and not text:find("%%[01]%x")
+end
+
+-- A host, and a port if there is one.
+local function is_proxy_address(text)
+  local rest = text:match("^[%w._-]+(.*)$") or text:match("^%[[%x:.]+%](.*)$")
+  if not rest then return false end
+  local port = rest:match("^:(%d%d?%d?%d?%d?)/?$")
+  if port then return tonumber(port) >= 1 and tonumber(port) <= 65535 end
+  return rest == "" or rest == "/"
+end
+
+-- libcurl quotes a proxy that it cannot read in its error, password included, and goes without
+-- some others, so it only gets to see what is beyond doubt.
+local function is_proxy(text)
+  local scheme, rest = text:match("^(%a[%w+.-]*)://(.*)$")
+  if scheme and not PROXY_SCHEMES[scheme:lower()] then return false end
+  rest = rest or text
+  local login, address = rest:match("^(.*)@(.*)$")
+  return (not login or is_proxy_login(login)) and is_proxy_address(address or rest)
+end
+
 ---@return bytenite.secrets.Error?
 local function check_proxy(settings)
   local proxy = settings.values.proxy
-  if not proxy or proxy == "" then return end
-  local scheme = proxy:match("^([^/]-)://")
-  if proxy:find("[%c%s]") or (scheme and not PROXY_SCHEMES[scheme:lower()]) then
-    return problem("the proxy is no URL such as http://proxy.example:3128",
-      "check option proxy, BYTENITE_PROXY, HTTPS_PROXY and ALL_PROXY")
-  end
+  if not proxy or proxy == "" or is_proxy(proxy) then return end
+  return problem(name_of(settings, "proxy") .. " is not a proxy such as http://proxy.example:3128",
+    "write special characters of a user name or password as escapes, such as %40 for @")
+end
+
+-- Files and names -------------------------------------------------------------------------------
+
+-- Why a file cannot be read, as the system says it; nil when it can.
+local function unreadable(path)
+  local file, message = io.open(path, "rb")
+  if not file then return message end
+  local _, reason = file:read(1) -- a directory can be opened
+  file:close()
+  return reason and path .. ": " .. reason
 end
 
 -- Files of the client's certificate are read by the TLS library at each connection; that they can
@@ -173,13 +245,12 @@ end
 local function check_files(values)
   for _, name in ipairs { "client_cert", "client_key" } do
     if values[name] then
-      local file, message = io.open(values[name], "rb")
-      if not file then return problem(name .. " cannot be read: " .. errors.clean(message)) end
-      file:close()
+      local reason = unreadable(values[name])
+      if reason then return problem(("option %s: %s"):format(name, reason)) end
     end
   end
   if values.client_key and not values.client_cert then
-    return problem("client_key is given without client_cert")
+    return problem("option client_key is given without client_cert")
   end
 end
 
@@ -202,7 +273,7 @@ end
 
 ---@class bytenite.secrets.CredentialSource
 ---@field kind "api_key"|"access_token"
----@field value bytenite.secrets.Credential
+---@field value bytenite.secrets.SecretString|string|fun(): any, string? a string only when too long
 ---@field trim boolean whether a newline at its end is dropped
 ---@field name string for messages, such as "BYTENITE_API_KEY"
 
@@ -219,14 +290,25 @@ local function from_options(options)
   local kind = options.api_key ~= nil and "api_key" or "access_token"
   local value = options[kind]
   if value == nil then return nil end
-  return { kind = kind, value = value, trim = type(value) ~= "string", name = "option " .. kind }
+  local source = { kind = kind, value = value, trim = true, name = "option " .. kind }
+  if type(value) == "string" then
+    source.trim = false
+    -- So that it is not seen where somebody dumps the client.
+    source.value = core.secret_from_string(value) or value
+  end
+  return source
 end
 
+-- Read again at each exchange, so that a key that was replaced is found.
 local function file_credential(path)
   return function()
-    return core.secret_from_file(path)
+    local secret, text = core.secret_from_file(path)
+    return secret, text and "the file of BYTENITE_API_KEY_FILE " .. text
   end
 end
+
+local FILE_HINT = "a file that others may read goes through option api_key: "
+  .. "secrets.from_file(path, { shared = true })"
 
 ---@return bytenite.secrets.CredentialSource?
 ---@return bytenite.secrets.Error?
@@ -245,14 +327,14 @@ local function from_environment()
   }
   local secret, text
   if name == "BYTENITE_API_KEY_FILE" then
-    -- Read again at each exchange, so that a key that was replaced is found.
     source.value = file_credential(variable(name))
     secret, text = source.value()
+    if not secret then return nil, problem(text, text:find("shared", 1, true) and FILE_HINT) end
   else
     secret, text = core.secret_from_env(name)
     source.value = secret
+    if not secret then return nil, problem(("%s %s"):format(name, text)) end
   end
-  if not secret then return nil, problem(("%s: the file %s"):format(name, text)) end
   local ok, reason = core.check_token(secret, true)
   if not ok then return nil, problem(("%s %s"):format(name, reason)) end
   return source
@@ -294,6 +376,7 @@ end
 ---@field values table<string, any>
 ---@field sources table<string, "option"|"environment"|"default">
 ---@field credential bytenite.secrets.CredentialSource
+---@field proxy_variable string? the usual variable that the proxy came from
 ---@field remote_proxy boolean? the proxy is for other machines only
 ---@field no_proxy string?
 
@@ -310,7 +393,7 @@ function config.read(options)
     err = read_variables(settings)
     read_proxy(settings)
   end
-  err = err or check_proxy(settings) or check_files(settings.values)
+  err = err or check_texts(settings) or check_proxy(settings) or check_files(settings.values)
     or check_user_agent(settings.values) or read_credential(settings, options)
   if err then return nil, err end
   return settings
@@ -345,16 +428,20 @@ function config.open(settings)
     user_agent = user_agent(values.app),
   }
   if opened then return opened end
-  if option and settings.sources[option] == "environment" then option = VARIABLES[option] end
-  return nil, problem(option and option .. " " .. text or text)
+  return nil, problem(option and name_of(settings, option) .. " " .. text or text)
 end
 
 -- A proxy's URL may hold a password.
-local function shown(name, value)
+local function without_login(url)
+  local scheme = url:match("^%a[%w+.-]*://") or ""
+  return scheme .. url:sub(#scheme + 1):gsub("^.*@", "")
+end
+
+local function shown(name, value, source)
   if value == nil then return nil end
-  if SECRET_SETTINGS[name] then return type(value) == "function" and "(function)" or "(set)" end
-  if name == "proxy" and type(value) == "string" then return (value:gsub("^(.*//)[^/]*@", "%1")) end
-  if type(value) == "function" then return "(function)" end
+  if type(value) == "function" and source == "option" then return "(function)" end
+  if SECRET_SETTINGS[name] then return "(set)" end
+  if name == "proxy" then return without_login(value) end
   return value
 end
 
@@ -364,7 +451,7 @@ end
 function config.describe(settings)
   local described = {}
   for name, source in pairs(settings.sources) do
-    described[name] = { value = shown(name, settings.values[name]), source = source }
+    described[name] = { value = shown(name, settings.values[name], source), source = source }
   end
   return described
 end

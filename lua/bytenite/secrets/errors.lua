@@ -67,6 +67,8 @@ local HINTS = {
     .. "BYTENITE_ACCESS_TOKEN)",
   forbidden = "ask for permission to manage secrets, or use another API key",
   not_found = "check secretType and id; list() shows what there is",
+  conflict = "look at what there is with list(), then decide anew",
+  rejected = "check what was sent; secrets.validate looks at a record",
   rate_limited = "call less often, or later",
   unavailable = "try again later",
   server = "try again later; if it stays, report the request id to the service",
@@ -169,11 +171,21 @@ function errors.classify(facts)
   return "protocol", false, true -- a whole answer of the wrong form, or too large a one
 end
 
----Makes text from outside fit for one line on a terminal: no control characters.
+-- A character that takes several bytes, or bytes that are none.
+local function clean_character(bytes)
+  local first = bytes:byte()
+  local length = first < 0xC2 and 0 or first < 0xE0 and 2 or first < 0xF0 and 3 or 4
+  if #bytes ~= length or first > 0xF4 then return "?" end
+end
+
+---Makes text from outside fit for one line on a terminal: UTF-8 without control characters, line
+---separators and what changes the direction of text.
 ---@param text any
 ---@return string
 function errors.clean(text)
-  text = tostring(text):gsub("[%c\127]+", " "):gsub("\194[\128-\159]", " ")
+  text = tostring(text):gsub("[\128-\255][\128-\191]*", clean_character):gsub("[%c\127]+", " ")
+    :gsub("\194[\128-\159]", " "):gsub("\226\128[\168-\174]", " ")
+    :gsub("\226\129[\166-\169]", " ")
   return text
 end
 
@@ -201,14 +213,28 @@ function errors.new(fields)
   return setmetatable(fields, metatable)
 end
 
+-- Only a delete names a secret that the service looks up.
+local function is_misdirected(kind, totals)
+  return kind == "not_found" and not totals.of_record
+end
+
 -- The sentence of an error that an exchange's facts tell of.
-local function describe(kind, facts)
+local function describe(kind, facts, totals)
   if kind == "invalid" then return facts.field .. " " .. facts.detail end
   local text = TEXTS[kind]
+  if is_misdirected(kind, totals) then text = "the service has nothing at this address" end
+  if facts.reason == "incomplete" or (kind == "network" and facts.status) then
+    text = "the answer broke off"
+  end
+  if totals.purpose then text = totals.purpose .. ": " .. text end
   if facts.reason == "status" then
     text = ("%s (HTTP %d)"):format(text, facts.status)
   elseif facts.detail then
     text = ("%s (%s)"):format(text, errors.clean(facts.detail))
+  elseif facts.reason == "refused" and facts.code then
+    text = ("%s (code %d)"):format(text, facts.code)
+  elseif facts.reason == "refused" and not facts.description then
+    text = text .. " and does not say why"
   end
   if facts.description then text = text .. ": " .. errors.clean(facts.description) end
   return text
@@ -217,14 +243,17 @@ end
 ---Makes an Error of a failed exchange's facts.
 ---@param op string
 ---@param facts table
----@param totals { attempts: integer, sends: integer, ambiguous: boolean }
+---@param totals { attempts: integer, sends: integer, ambiguous: boolean, of_record: boolean?,
+--- purpose: string? } of_record: 404 means that there is no such secret; purpose: what the exchange
+--- is for, where op does not say it
 ---@return bytenite.secrets.Error
 function errors.from_facts(op, facts, totals)
   local kind, retryable = errors.classify(facts)
   return errors.new {
     kind = kind,
     op = op,
-    message = describe(kind, facts),
+    message = describe(kind, facts, totals),
+    hint = is_misdirected(kind, totals) and HINTS.protocol or nil,
     status = facts.status,
     code = facts.code,
     description = facts.description and errors.clean(facts.description),
@@ -248,7 +277,7 @@ function errors.again(err, op)
     copy[name] = value
   end
   copy.message = err.message:sub(#err.op + 3)
-  copy.op, copy.attempts, copy.sends = op, 0, 0
+  copy.op, copy.attempts, copy.sends, copy.ambiguous = op, 0, 0, false
   return errors.new(copy)
 end
 
@@ -258,9 +287,9 @@ end
 ---@param id string
 ---@return string
 function errors.op(verb, secret_type, id)
-  local address = secret_type .. "/" .. id
+  local address = errors.clean(secret_type .. "/" .. id)
   if not core.check_segment(secret_type) or not core.check_segment(id) then
-    address = address:gsub("[^ -~]", "?")
+    address = (secret_type .. "/" .. id):gsub("[^ -~]", "?")
   end
   return verb .. " " .. shorten(address, MESSAGE_MAX / 2)
 end
@@ -273,7 +302,7 @@ function errors.is_error(value)
 end
 
 function metatable:__tostring()
-  local text = "bytenite.secrets: " .. self.message
+  local text = "bytenite.secrets: " .. self.message:gsub("([^.])%.$", "%1")
   if self.ambiguous then text = text .. ". It may have been applied all the same" end
   if self.hint then text = text .. ". Next: " .. self.hint end
   return text

@@ -100,6 +100,9 @@ end
 
 local function check_list(list, name)
   arguments.check_type(list, "table", name .. ": list", 1)
+  for position, secret in ipairs(list) do
+    arguments.check_type(secret, "table", ("%s: list[%d]"):format(name, position), 1)
+  end
 end
 
 local function check_now(now, name)

@@ -5,10 +5,13 @@ local core = require "bytenite.secrets.core"
 local errors = require "bytenite.secrets.errors"
 local record = require "bytenite.secrets.record"
 
----@class bytenite.secrets.SecretString `#s` is its length; `==` compares in constant time
----@field equals fun(self, other: bytenite.secrets.SecretString|string): boolean in constant time
----@field expose fun(self): string the one way out; the string stays in memory until collected
----@field wipe fun(self) overwrites it; also __close and __gc
+---@class bytenite.secrets.SecretString `#s` is its length; `==` compares two of them in constant
+--- time; tostring shows a mask, and `..` raises
+---@field equals fun(self, other: bytenite.secrets.SecretString|string): boolean in constant time;
+--- false when one of them was wiped
+---@field expose fun(self): string the one way out; the string stays in memory until collected;
+--- raises when the SecretString was wiped
+---@field wipe fun(self) overwrites it, and leaves its length 0; idempotent; also __close and __gc
 
 local secret_string = {}
 
@@ -33,8 +36,13 @@ function secret_string.from_string(s, ...)
   return result("from_string", "invalid", "the string", core.secret_from_string(s))
 end
 
----Reads a file verbatim.
----@param path string a regular file up to 64 KiB that only its owner can read
+-- C would read a name only as far as the zero byte.
+local function has_zero_byte(name)
+  return name:find("\0", 1, true) ~= nil
+end
+
+---Reads a file verbatim; symbolic links are followed.
+---@param path string a regular file of 1 byte to 64 KiB that only its owner can read
 ---@param options { shared: boolean? }? shared = true allows that others can read it
 ---@return bytenite.secrets.SecretString?
 ---@return bytenite.secrets.Error? err of kind config
@@ -42,11 +50,14 @@ function secret_string.from_file(path, options, ...)
   arguments.check_type(path, "string", "from_file: path")
   options = arguments.options(options, FILE_OPTIONS, "from_file")
   arguments.no_more("from_file", ...)
+  if has_zero_byte(path) then
+    return result("from_file", "config", "path", nil, "holds a zero byte")
+  end
   return result("from_file", "config", path, core.secret_from_file(path, options.shared))
 end
 
 ---Reads an environment variable.
----@param name string
+---@param name string of a variable of up to 64 KiB
 ---@param options { unset: boolean? }? unset = true overwrites and removes the variable
 ---@return bytenite.secrets.SecretString?
 ---@return bytenite.secrets.Error? err of kind config when it is not set, or empty
@@ -54,11 +65,14 @@ function secret_string.from_env(name, options, ...)
   arguments.check_type(name, "string", "from_env: name")
   options = arguments.options(options, ENV_OPTIONS, "from_env")
   arguments.no_more("from_env", ...)
+  if has_zero_byte(name) then
+    return result("from_env", "config", "name", nil, "holds a zero byte")
+  end
   return result("from_env", "config", name, core.secret_from_env(name, options.unset))
 end
 
----Reads a file descriptor to its end.
----@param fd integer stays open
+---Reads a file descriptor to its end; waits for it, so a pipe has to be closed at its other end.
+---@param fd integer stays open; 1 byte to 64 KiB is read
 ---@return bytenite.secrets.SecretString?
 ---@return bytenite.secrets.Error? err of kind config
 function secret_string.from_fd(fd, ...)
@@ -73,7 +87,8 @@ end
 ---@param id string
 ---@param secretType string? when it is not given, both forms are looked for
 ---@return { accessKey: string?, secretKey: bytenite.secrets.SecretString }?
----@return bytenite.secrets.Error? err of kind config when there is no such variable
+---@return bytenite.secrets.Error? err of kind config when there is no such variable, invalid when
+--- the id is none
 function secret_string.injected(id, secretType, ...)
   arguments.check_type(id, "string", "injected: id")
   if secretType ~= nil then

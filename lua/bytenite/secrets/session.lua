@@ -18,6 +18,7 @@ function Session.new(core_client, source)
     core = core_client,
     source = source,
     renew_at = nil, -- monotonic seconds; nil while there is no token
+    ends = nil, -- of the token's life
     refused = nil, -- the Error of a refused key, until `rest_ends`
     rest_ends = nil,
   }, Session)
@@ -28,7 +29,7 @@ local function no_credential(op, source, message)
   return errors.new {
     kind = "config",
     op = op,
-    message = ("the %s function gave none: %s"):format(source.kind, message),
+    message = ("%s gave none: %s"):format(source.name, message),
   }
 end
 
@@ -57,7 +58,8 @@ end
 
 local function plan_renewal(self, lifetime)
   local leeway = math.min(LEEWAY, LEEWAY_SHARE * lifetime) * (0.5 + core.random() / 2)
-  self.renew_at = core.monotonic() + lifetime - leeway
+  self.ends = core.monotonic() + lifetime
+  self.renew_at = self.ends - leeway
 end
 
 ---@return table? answer { expiresIn, scope }
@@ -68,11 +70,11 @@ function Session:exchange(call)
   if not key then return nil, err end
   local lifetime, scope_or_error = call:run(function(seconds)
     return self.core:authenticate(key, seconds, self.source.trim)
-  end, {})
+  end, { purpose = call.op ~= "authenticate" and "access token" or nil })
   if not lifetime then
     err = scope_or_error
     if err.kind == "unauthorized" or err.kind == "forbidden" then
-      self.refused, self.rest_ends = err, core.monotonic() + REST
+      self.refused, self.rest_ends = errors.again(err, call.op), core.monotonic() + REST
     end
     return nil, err
   end
@@ -92,16 +94,27 @@ end
 -- What a call needs of it ------------------------------------------------------------------------
 
 ---Sees to it that the core has a token for the next attempt of a call.
+---@param call table
+---@param check (fun(): bytenite.secrets.Error?)? what keeps the call from being sent; asked before
+--- an exchange, which would be for nothing
 ---@return true?
 ---@return bytenite.secrets.Error?
-function Session:authorize(call)
+function Session:authorize(call, check)
   if self.source.kind == "access_token" then
     if call.authorized then return true end
     call.authorized = true
     return take_given_token(self, call.op)
   end
-  if self.renew_at and core.monotonic() < self.renew_at then return true end
-  local answer, err = renewed(self, call)
+  local now = core.monotonic()
+  if self.renew_at and now < self.renew_at then return true end
+  local err = check and check()
+  if err then return nil, err end
+  local answer
+  answer, err = renewed(self, call)
+  if not answer and self.renew_at and core.monotonic() < self.ends then
+    self.renew_at = core.monotonic() + REST -- the token that there is will do until then
+    return true
+  end
   return answer and true, err
 end
 

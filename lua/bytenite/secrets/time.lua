@@ -60,7 +60,9 @@ function time.parse(text)
   -- 60 is a leap second.
   if hour > 23 or minute > 59 or second > 60 then return nil end
   local seconds = day_number(year, month, day) * SECONDS_A_DAY + hour * 3600 + minute * 60 + second
-  if fraction ~= "" then seconds = seconds + tonumber("0" .. fraction) end
+  -- By whole numbers: how a fraction is read depends on the locale in Lua 5.1.
+  local digits = fraction:sub(2, 10)
+  if digits ~= "" then seconds = seconds + tonumber(digits) / 10 ^ #digits end
   return seconds - offset
 end
 

@@ -1,0 +1,118 @@
+-- What has to be kept in step by hand: the version, and the lists of files.
+
+local secrets = require "bytenite.secrets"
+
+local LUA_VERSION = (os.getenv "LUA" or "lua5.4"):match "lua(.+)$"
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+-- The lines that a shell command writes.
+local function lines_of(command)
+  local lines = {}
+  local pipe = assert(io.popen(command))
+  for line in pipe:lines() do
+    lines[#lines + 1] = line
+  end
+  pipe:close()
+  return lines
+end
+
+local function rockspecs()
+  return lines_of "ls rockspec/*.rockspec rockspec/*/*.rockspec"
+end
+
+-- The fields that a rockspec sets.
+local function load_rockspec(path)
+  local fields = {}
+  local chunk
+  if rawget(_G, "setfenv") then
+    chunk = setfenv(assert(loadfile(path)), fields)
+  else
+    chunk = assert(loadfile(path, "t", fields))
+  end
+  chunk()
+  return fields
+end
+
+describe("the version", function()
+  it("is that of src/version.h", function()
+    assert.equal(read("src/version.h"):match('BYTENITE_VERSION "([^"]+)"'), secrets._VERSION)
+  end)
+
+  it("is that of the top entry in CHANGELOG.md", function()
+    assert.equal(secrets._VERSION, read("CHANGELOG.md"):match("\n## (%S+)"))
+  end)
+
+  it("is that of every rockspec, in its name and in its text", function()
+    local names = {}
+    for _, path in ipairs(rockspecs()) do
+      local rock = load_rockspec(path)
+      names[rock.package] = true
+      local version, revision = rock.version:match("^(.+)%-(%d+)$")
+      assert.equal(secrets._VERSION, version, path)
+      assert.equal(("%s-%s-%s.rockspec"):format(rock.package, version, revision),
+        path:match("[^/]+$"))
+      local source = rock.source.tag or rock.source.url
+      assert.truthy(source:find(secrets._VERSION, 1, true), source)
+    end
+    assert.same({ ["bytenite-secrets"] = true, ["bytenite-secrets-emulator"] = true }, names)
+  end)
+
+  it("is the one of the core that the emulator's rock asks for", function()
+    local wanted = {}
+    for _, path in ipairs(rockspecs()) do
+      for _, dependency in ipairs(load_rockspec(path).dependencies) do
+        wanted[#wanted + 1] = dependency:match("^bytenite%-secrets%s*==%s*(%S+)$")
+      end
+    end
+    assert.same({ secrets._VERSION }, wanted)
+  end)
+end)
+
+describe("the core's rock", function()
+  local rock
+
+  before_each(function()
+    for _, path in ipairs(rockspecs()) do
+      local fields = load_rockspec(path)
+      if fields.package == "bytenite-secrets" then rock = fields end
+    end
+  end)
+
+  -- What a rock of type make installs.
+  local function installed_by_make(target)
+    local place = lines_of("mktemp -d")[1]
+    local status = lines_of(("unset LD_PRELOAD MAKEFLAGS; make -s %s LUA_VERSION=%s LUADIR=/lua "
+      .. "LIBDIR=/lib DESTDIR=%s >/dev/null; echo $?"):format(target, LUA_VERSION, place))[1]
+    local files = lines_of(("cd %s/lua && find . -name '*.lua'"):format(place))
+    os.execute("rm -rf " .. place)
+    assert.equal("0", status)
+    return files
+  end
+
+  local function listed(build)
+    local files = {}
+    for _, list in ipairs { build.modules or {}, build.install and build.install.lua or {} } do
+      for _, path in pairs(list) do
+        if type(path) == "string" then files[#files + 1] = path:gsub("^lua/", "./") end
+      end
+    end
+    return files
+  end
+
+  it("holds every file under lua/", function()
+    local build = rock.build
+    local files = build.type == "make" and installed_by_make(build.install_target)
+      or listed(build)
+    local wanted = lines_of "cd lua && find . -name '*.lua'"
+    table.sort(files)
+    table.sort(wanted)
+    assert.truthy(#wanted > 5)
+    assert.same(wanted, files)
+  end)
+end)
