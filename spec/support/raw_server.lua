@@ -213,6 +213,7 @@ local function play(client, script)
   local connection = { client = client, unread = "", requests = {} }
   connections[#connections + 1] = connection
   client:settimeout(0)
+  client:setoption("tcp-nodelay", true)
   for _, step in ipairs(script) do
     if not steps[step[1]](connection, step[2], step[3], step[4]) then break end
   end
@@ -270,6 +271,7 @@ end
 
 local function serve(control_port)
   local control = assert(socket.connect(HOST, tonumber(control_port)))
+  control:setoption("tcp-nodelay", true)
   local text = assert(control:receive(assert(tonumber(control:receive("*l")))))
   local options = assert(load_text(text))()
   local listener = assert(socket.bind(HOST, options.port, 64))

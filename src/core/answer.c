@@ -226,16 +226,6 @@ static void tidy_record(lua_State *L) {
   }
 }
 
-static bool is_array(lua_State *L, int index) {
-  bool marked;
-  if (lua_rawlen(L, index) > 0) return true;
-  if (!lua_getmetatable(L, index)) return false;
-  json_push_array_mt(L);
-  marked = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return marked;
-}
-
 /* The records of the array on top, each restored and tidied; false when one is
  * no object. */
 static bool finish_records(lua_State *L, bool marked, bool untidy) {
@@ -246,7 +236,7 @@ static bool finish_records(lua_State *L, bool marked, bool untidy) {
     bool exact = true;
     lua_rawgeti(L, array, i);
     if (marked) exact = json_restore(L);
-    if (!lua_istable(L, -1) || is_array(L, -1)) return false;
+    if (!lua_istable(L, -1) || json_is_array(L, -1)) return false;
     if (!exact) mark_inexact(L);
     if (untidy) tidy_record(L);
     lua_pop(L, 1);
@@ -273,7 +263,7 @@ int answer_list(lua_State *L, exchange *x) {
     lua_newtable(L);
     return 1;
   }
-  if (!lua_istable(L, -1) || !is_array(L, -1)) {
+  if (!lua_istable(L, -1) || !json_is_array(L, -1)) {
     return failure(L, x, "form", "\"secrets\" is not an array");
   }
   if (!finish_records(L, report.marks > 0,

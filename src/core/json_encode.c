@@ -64,8 +64,9 @@ static const char *encode_number(encoder *e, int index) {
   return NULL;
 }
 
-static bool is_marked_array(lua_State *L, int index) {
+bool json_is_array(lua_State *L, int index) {
   bool marked;
+  if (lua_rawlen(L, index) > 0) return true;
   if (!lua_getmetatable(L, index)) return false;
   json_push_array_mt(L);
   marked = lua_rawequal(L, -1, -2);
@@ -148,7 +149,7 @@ static const char *encode_table(encoder *e, int index) {
   place->index = 0;
   place->table = table;
   e->depth++;
-  if (lua_rawlen(e->L, index) > 0 || is_marked_array(e->L, index)) {
+  if (json_is_array(e->L, index)) {
     if (!is_sequence(e->L, index)) {
       e->depth--;
       return "is neither an array from 1 to n nor an object";

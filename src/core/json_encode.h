@@ -3,6 +3,8 @@
 #ifndef BYTENITE_JSON_ENCODE_H
 #define BYTENITE_JSON_ENCODE_H
 
+#include <stdbool.h>
+
 #include "buffer.h"
 #include "compat.h"
 
@@ -12,6 +14,9 @@
 
 /* Pushes the metatable that marks a table as an array, empty or not. */
 void json_push_array_mt(lua_State *L);
+
+/* Whether a table is an array: it has a first entry, or is marked as one. */
+bool json_is_array(lua_State *L, int index);
 
 /* Sets the array metatable; once, when the module is opened. */
 void json_encode_open(lua_State *L);

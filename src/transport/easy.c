@@ -205,15 +205,14 @@ static bool set_client_certificate(
 const char *easy_model(
   transport *t, const transport_settings *settings, const char **option
 ) {
-  const curl_version_info_data *libcurl = curl_version_info(CURLVERSION_NOW);
   CURL *easy = curl_easy_init();
   const char *problem;
   t->model = easy;
   if (easy == NULL) return "memory is short";
-  if (libcurl->version_num < 0x075000) return "libcurl is older than 7.80";
+  if (t->libcurl < 0x075000) return "libcurl is older than 7.80";
   if (
     !set_rules(easy)
-    || !set_sessions(easy, libcurl->version_num)
+    || !set_sessions(easy, t->libcurl)
     || !set_protocols(easy, t->base.loopback || settings->allow_http)
     || !set_proxy(easy, settings, t->base.loopback)
     || !set_client_certificate(easy, settings)

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "easy.h"
 #include "memory.h"
+#include "sigpipe.h"
 
 #define TARGET_MAX (16 * 1024)
 #define HEAD_MAX (64 * 1024)
@@ -141,7 +143,7 @@ static CURL *take_handle(exchange *x) {
  * in it; from 8.0 on it keeps request headers as well. */
 static bool may_keep(const exchange *x) {
   return x->method != HTTP_POST
-    && curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+    && x->transport->libcurl < 0x080000;
 }
 
 static void drop_handle(exchange *x) {
@@ -270,6 +272,16 @@ static void settle_sends(exchange *x) {
   if (request_size == 0) x->sends--;
 }
 
+/* libcurl may keep a connection on which sending failed, and OpenSSL would then
+ * write what is left of this request in place of the next one. Once it is shut
+ * down, libcurl finds it dead. */
+static void retire_connection(const exchange *x) {
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  if (x->code == CURLE_OK) return;
+  curl_easy_getinfo(x->easy, CURLINFO_ACTIVESOCKET, &fd);
+  if (fd != CURL_SOCKET_BAD) (void)shutdown(fd, SHUT_RDWR);
+}
+
 static void end(exchange *x, exchange_end how) {
   x->end = how;
   settle_sends(x);
@@ -287,11 +299,16 @@ void exchange_finish(exchange *x, CURLcode code) {
   if (curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK) {
     x->retry_after = wait > LONG_MAX ? LONG_MAX : (long)wait;
   }
+  retire_connection(x);
   end(x, how_it_ended(x));
 }
 
 void exchange_stop(exchange *x, exchange_end how) {
-  if (x->transport != NULL) end(x, how);
+  sigpipe_guard guard;
+  if (x->transport == NULL) return;
+  sigpipe_block(&guard, x->transport->libcurl);
+  end(x, how);
+  sigpipe_restore(&guard);
 }
 
 void exchange_free(exchange *x) {

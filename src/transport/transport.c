@@ -9,6 +9,7 @@
 #include "easy.h"
 #include "exchange.h"
 #include "memory.h"
+#include "sigpipe.h"
 
 #define NEVER (-1)
 
@@ -119,13 +120,16 @@ static void clean_up(CURL **idle, size_t *count) {
 /* Stops what is under way. In a forked child the handles are left alone, for
  * they and their connections are the parent's. */
 static void close_multi(transport *t) {
+  sigpipe_guard guard;
   while (t->exchanges != NULL) {
     exchange_stop(t->exchanges, EXCHANGE_CANCELLED);
   }
   if (t->owner == getpid()) {
+    sigpipe_block(&guard, t->libcurl);
     clean_up(t->idle_get, &t->idle_gets);
     clean_up(t->idle_delete, &t->idle_deletes);
     curl_multi_cleanup(t->multi);
+    sigpipe_restore(&guard);
   }
   t->multi = NULL;
   t->idle_gets = 0;
@@ -137,6 +141,7 @@ const char *transport_open(
   transport *t, const transport_settings *settings, const char **option
 ) {
   const char *problem;
+  t->libcurl = curl_version_info(CURLVERSION_NOW)->version_num;
   *option = "base_url";
   problem = base_url_parse(&t->base, settings->base_url, settings->allow_http);
   if (problem != NULL) return problem;
@@ -222,15 +227,18 @@ transport_event transport_wait(transport *t, long ms) {
   int timeout = time_to_wait(t, ms);
   int ready = 0;
   CURLMcode code = CURLM_OK;
+  sigpipe_guard guard;
   if (timeout > 0 || t->timer == NEVER) {
     ready = poll(t->sockets, (nfds_t)t->socket_count, timeout);
     if (ready < 0 && errno == EINTR) return TRANSPORT_INTERRUPTED;
     if (ready < 0) t->broken = true;
   }
+  sigpipe_block(&guard, t->libcurl);
   if (ready > 0) code = run_sockets(t);
   if (code == CURLM_OK) code = run_timer(t);
   if (code != CURLM_OK) t->broken = true;
   collect_finished(t);
+  sigpipe_restore(&guard);
   return t->broken ? TRANSPORT_FAILED : TRANSPORT_PROGRESS;
 }
 

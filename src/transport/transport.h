@@ -54,6 +54,7 @@ typedef struct transport {
   int64_t timer;             /* when libcurl wants to run, monotonic ms; -1 */
   struct exchange *exchanges;
   pid_t owner;               /* the process that `multi` belongs to */
+  unsigned libcurl;          /* its version number, as found at run time */
   bool broken;               /* `multi` failed, and is to be replaced */
 } transport;
 
