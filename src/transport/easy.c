@@ -28,67 +28,78 @@ static curl_socket_t open_socket(
   );
 }
 
-static bool set_long(CURL *easy, CURLoption option, long value) {
-  return curl_easy_setopt(easy, option, value) == CURLE_OK;
+/* A handle whose options are being set. */
+typedef struct setter {
+  CURL *easy;
+  CURLcode code; /* the first failure; later settings do nothing */
+} setter;
+
+static void set_long(setter *s, CURLoption option, long value) {
+  if (s->code == CURLE_OK) s->code = curl_easy_setopt(s->easy, option, value);
 }
 
-static bool set_text(CURL *easy, CURLoption option, const char *value) {
-  return curl_easy_setopt(easy, option, value) == CURLE_OK;
+static void set_text(setter *s, CURLoption option, const char *value) {
+  if (s->code == CURLE_OK) s->code = curl_easy_setopt(s->easy, option, value);
 }
 
-static bool set_protocols(CURL *easy, bool http) {
+static void set_blob(
+  setter *s, CURLoption option, const struct curl_blob *value
+) {
+  if (s->code == CURLE_OK) s->code = curl_easy_setopt(s->easy, option, value);
+}
+
+static void set_protocols(setter *s, bool http) {
 #if LIBCURL_VERSION_NUM >= 0x075500
-  return set_text(easy, CURLOPT_PROTOCOLS_STR, http ? "http,https" : "https")
-    && set_text(easy, CURLOPT_REDIR_PROTOCOLS_STR, "https");
+  set_text(s, CURLOPT_PROTOCOLS_STR, http ? "http,https" : "https");
+  set_text(s, CURLOPT_REDIR_PROTOCOLS_STR, "https");
 #else
-  return set_long(easy, CURLOPT_PROTOCOLS,
-      CURLPROTO_HTTPS | (http ? CURLPROTO_HTTP : 0L))
-    && set_long(easy, CURLOPT_REDIR_PROTOCOLS, CURLPROTO_HTTPS);
+  set_long(s, CURLOPT_PROTOCOLS,
+    CURLPROTO_HTTPS | (http ? CURLPROTO_HTTP : 0L));
+  set_long(s, CURLOPT_REDIR_PROTOCOLS, CURLPROTO_HTTPS);
 #endif
 }
 
 /* What must hold in every request, whatever the host or the environment set:
  * certificates are verified, TLS is 1.2 or newer, and nothing is followed,
  * read from a file or kept from earlier answers. */
-static bool set_rules(CURL *easy) {
-  return set_long(easy, CURLOPT_SSL_VERIFYPEER, 1L)
-    && set_long(easy, CURLOPT_SSL_VERIFYHOST, 2L)
-    && set_long(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2)
-    && set_long(easy, CURLOPT_FOLLOWLOCATION, 0L)
-    && set_long(easy, CURLOPT_MAXREDIRS, 0L)
-    && set_long(easy, CURLOPT_UNRESTRICTED_AUTH, 0L)
-    && set_long(easy, CURLOPT_NETRC, CURL_NETRC_IGNORED)
-    && set_long(easy, CURLOPT_HTTP09_ALLOWED, 0L)
-    && set_long(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1)
-    && set_long(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L)
-    && set_long(easy, CURLOPT_HEADEROPT, CURLHEADER_SEPARATE)
-    && set_long(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L)
-    && set_long(easy, CURLOPT_NOSIGNAL, 1L);
+static void set_rules(setter *s) {
+  set_long(s, CURLOPT_SSL_VERIFYPEER, 1L);
+  set_long(s, CURLOPT_SSL_VERIFYHOST, 2L);
+  set_long(s, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+  set_long(s, CURLOPT_FOLLOWLOCATION, 0L);
+  set_long(s, CURLOPT_MAXREDIRS, 0L);
+  set_long(s, CURLOPT_UNRESTRICTED_AUTH, 0L);
+  set_long(s, CURLOPT_NETRC, CURL_NETRC_IGNORED);
+  set_long(s, CURLOPT_HTTP09_ALLOWED, 0L);
+  set_long(s, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+  set_long(s, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+  set_long(s, CURLOPT_HEADEROPT, CURLHEADER_SEPARATE);
+  set_long(s, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  set_long(s, CURLOPT_NOSIGNAL, 1L);
 }
 
 /* Before 8.8 libcurl frees twice when memory ends while it keeps a TLS session,
  * and keeps them per handle, so that hardly one is used again. */
-static bool set_sessions(CURL *easy, unsigned libcurl_version) {
-  return libcurl_version >= 0x080800
-    || set_long(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+static void set_sessions(setter *s, unsigned libcurl) {
+  if (libcurl < 0x080800) set_long(s, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 }
 
 /* Our request target is in origin form, so a proxy is always tunnelled
  * through; it sees neither the Authorization line nor the body over https. */
-static bool set_proxy(
-  CURL *easy, const transport_settings *settings, bool loopback
+static void set_proxy(
+  setter *s, const transport_settings *settings, bool loopback
 ) {
   bool direct_only = settings->proxy == NULL
     || (settings->remote_proxy && loopback);
   const char *proxy = direct_only ? "" : settings->proxy;
   const char *direct = settings->no_proxy == NULL ? "" : settings->no_proxy;
-  return set_text(easy, CURLOPT_PROXY, proxy)
-    && set_text(easy, CURLOPT_NOPROXY, direct)
-    && set_long(easy, CURLOPT_HTTPPROXYTUNNEL, 1L)
-    && (*proxy == '\0'
-      || (set_long(easy, CURLOPT_PROXY_SSL_VERIFYPEER, 1L)
-        && set_long(easy, CURLOPT_PROXY_SSL_VERIFYHOST, 2L)
-        && set_long(easy, CURLOPT_PROXY_SSLVERSION, CURL_SSLVERSION_TLSv1_2)));
+  set_text(s, CURLOPT_PROXY, proxy);
+  set_text(s, CURLOPT_NOPROXY, direct);
+  set_long(s, CURLOPT_HTTPPROXYTUNNEL, 1L);
+  if (*proxy == '\0') return;
+  set_long(s, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+  set_long(s, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
+  set_long(s, CURLOPT_PROXY_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 }
 
 /* Whether a directory holds certificates under the hashes of their names. */
@@ -108,20 +119,20 @@ static bool is_hashed(const char *path) {
 /* Certificates come from one place. With a file and a directory both set, as
  * Debian's libcurl has them by default, libcurl cannot keep the parsed store
  * and reads all of it again for each connection. */
-static bool set_ca_path(CURL *easy, const char *path) {
-  return set_text(easy, CURLOPT_CAPATH, path)
-    && set_text(easy, CURLOPT_PROXY_CAPATH, path);
+static void set_ca_path(setter *s, const char *path) {
+  set_text(s, CURLOPT_CAPATH, path);
+  set_text(s, CURLOPT_PROXY_CAPATH, path);
 }
 
-static bool unset_ca_file(CURL *easy) {
-  return set_text(easy, CURLOPT_CAINFO, NULL)
-    && set_text(easy, CURLOPT_PROXY_CAINFO, NULL);
+static void unset_ca_file(setter *s) {
+  set_text(s, CURLOPT_CAINFO, NULL);
+  set_text(s, CURLOPT_PROXY_CAINFO, NULL);
 }
 
 /* NULL takes them away. */
-static bool set_certificates(CURL *easy, const struct curl_blob *blob) {
-  return curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, blob) == CURLE_OK
-    && curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO_BLOB, blob) == CURLE_OK;
+static void set_certificates(setter *s, const struct curl_blob *blob) {
+  set_blob(s, CURLOPT_CAINFO_BLOB, blob);
+  set_blob(s, CURLOPT_PROXY_CAINFO_BLOB, blob);
 }
 
 static struct curl_blob certificates(const transport *t) {
@@ -164,83 +175,90 @@ static const char *read_ca_file(buffer *ca, const char *path) {
   buffer_init(ca, CA_FILE_MAX);
   complete = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && read_all(fd, ca);
   close(fd);
-  if (!complete) return "cannot be read as a file of at most 4 MiB";
-  buffer_append(ca, "", 1);
-  if (ca->state != BUFFER_OK) return "cannot be read: memory is short";
+  if (complete) buffer_append(ca, "", 1);
+  if (ca->state == BUFFER_MEMORY) return "cannot be read: memory is short";
+  if (!complete || ca->state != BUFFER_OK) {
+    return "cannot be read as a file of at most 4 MiB";
+  }
   if (strstr(ca->data, "-----BEGIN ") == NULL) return "holds no PEM certificate";
   ca->length--;
   return NULL;
 }
 
+/* NULL, or what is wrong with ca_file. */
 static const char *set_trust(
-  transport *t, const transport_settings *settings, const char **option
+  setter *s, transport *t, const transport_settings *settings
 ) {
-  CURL *easy = t->model;
-  struct curl_blob blob;
   const char *problem;
   const char *path = settings->ca_path;
+  struct curl_blob blob;
   if (settings->ca_file == NULL) {
-    if (path == NULL) path = system_ca_path(easy);
-    return set_ca_path(easy, path) && (path == NULL || unset_ca_file(easy))
-      ? NULL : REFUSED;
+    if (path == NULL) path = system_ca_path(s->easy);
+    set_ca_path(s, path);
+    if (path != NULL) unset_ca_file(s);
+    return NULL;
   }
-  *option = "ca_file";
   problem = read_ca_file(&t->ca, settings->ca_file);
   if (problem != NULL) return problem;
-  *option = NULL;
-  /* Only tried here: see easy_copy. */
+  set_ca_path(s, path);
+  unset_ca_file(s);
   blob = certificates(t);
-  return set_ca_path(easy, path) && unset_ca_file(easy)
-    && set_certificates(easy, &blob) && set_certificates(easy, NULL)
-    ? NULL : REFUSED;
+  set_certificates(s, &blob); /* only tried here: see easy_copy */
+  set_certificates(s, NULL);
+  return NULL;
 }
 
-static bool set_client_certificate(
-  CURL *easy, const transport_settings *settings
-) {
-  return set_text(easy, CURLOPT_SSLCERT, settings->client_cert)
-    && set_text(easy, CURLOPT_SSLKEY, settings->client_key);
+static void set_client(setter *s, const transport_settings *settings) {
+  set_text(s, CURLOPT_SSLCERT, settings->client_cert);
+  set_text(s, CURLOPT_SSLKEY, settings->client_key);
+  set_long(s, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms);
+  set_text(s, CURLOPT_USERAGENT, settings->user_agent);
+}
+
+static void set_origin(setter *s, const base_url *base) {
+  if (s->code != CURLE_OK) return;
+  s->code = curl_easy_setopt(s->easy, CURLOPT_CURLU, base->origin);
+  if (s->code != CURLE_OK) return;
+  s->code = curl_easy_setopt(
+    s->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket
+  );
 }
 
 const char *easy_model(
   transport *t, const transport_settings *settings, const char **option
 ) {
-  CURL *easy = curl_easy_init();
+  setter s = {curl_easy_init(), CURLE_OK};
   const char *problem;
-  t->model = easy;
-  if (easy == NULL) return "memory is short";
+  t->model = s.easy;
+  if (s.easy == NULL) return "memory is short";
   if (t->libcurl < 0x075000) return "libcurl is older than 7.80";
-  if (
-    !set_rules(easy)
-    || !set_sessions(easy, t->libcurl)
-    || !set_protocols(easy, t->base.loopback || settings->allow_http)
-    || !set_proxy(easy, settings, t->base.loopback)
-    || !set_client_certificate(easy, settings)
-    || curl_easy_setopt(easy, CURLOPT_CURLU, t->base.origin) != CURLE_OK
-    || curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket)
-      != CURLE_OK
-    || !set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms)
-    || !set_text(easy, CURLOPT_USERAGENT, settings->user_agent)
-  ) {
-    return REFUSED;
-  }
-  problem = set_trust(t, settings, option);
+  *option = "ca_file";
+  problem = set_trust(&s, t, settings);
+  if (problem != NULL) return problem;
+  *option = NULL;
+  set_rules(&s);
+  set_sessions(&s, t->libcurl);
+  set_protocols(&s, t->base.loopback || settings->allow_http);
+  set_proxy(&s, settings, t->base.loopback);
+  set_client(&s, settings);
+  set_origin(&s, &t->base);
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* A hung resolver must not hold up the end of a transfer; a libcurl that is
    * older at run time does not know the option and is slower there. */
-  (void)set_long(easy, CURLOPT_QUICK_EXIT, 1L);
+  (void)curl_easy_setopt(s.easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
-  return problem;
+  if (s.code == CURLE_OUT_OF_MEMORY) return "memory is short";
+  return s.code == CURLE_OK ? NULL : REFUSED;
 }
 
 /* The model holds no certificates: when memory ends in the middle of copying
  * them, a libcurl before 8.5 frees those of the original. */
 CURL *easy_copy(const transport *t) {
-  CURL *easy = curl_easy_duphandle(t->model);
+  setter s = {curl_easy_duphandle(t->model), CURLE_OK};
   struct curl_blob blob = certificates(t);
-  if (easy == NULL || blob.len == 0 || set_certificates(easy, &blob)) {
-    return easy;
-  }
-  curl_easy_cleanup(easy);
+  if (s.easy == NULL || blob.len == 0) return s.easy;
+  set_certificates(&s, &blob);
+  if (s.code == CURLE_OK) return s.easy;
+  curl_easy_cleanup(s.easy);
   return NULL;
 }

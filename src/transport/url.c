@@ -8,6 +8,7 @@
 
 #define URL_MAX 2048
 #define NOT_A_URL "is not a URL such as https://api.bytenite.com"
+#define NO_MEMORY "cannot be checked: memory is short"
 
 /* Characters that a URL cannot hold, or that libcurl and others read in
  * different ways. */
