@@ -123,6 +123,16 @@ valgrind: setup-test ## run the specs under valgrind's memcheck
 	  --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	  --errors-for-leak-kinds=definite"
 
+FUZZ_SECONDS = 3600
+
+.PHONY: fuzz fuzz-short
+fuzz: ## fuzz what reads bytes from outside, FUZZ_SECONDS long
+	@spec/support/setup fuzz $(LUA_VERSION)
+	@spec/fuzz/run $(FUZZ_SECONDS)
+
+fuzz-short: ## the same for a minute
+	@$(MAKE) --no-print-directory -s fuzz FUZZ_SECONDS=60
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf .build

@@ -392,4 +392,17 @@ describe("a server that is broken", function()
       end
     end)
   end)
+
+  it("sends another answer later on, which is not taken for the next one", function()
+    local evil = answer(200, '{"ok":true,"requestId":"evil"}')
+    local server = start({ request, answer(200, OK), raw_server.wait(0.05), evil, request, hold },
+      { request, answer(200, OK), request, answer(200, OK) })
+    local client = open(server)
+    assert.same({ ok = true }, client:put(RECORD, KEY))
+    core.sleep(0.3)
+    assert.same({ ok = true }, client:put(RECORD, KEY))
+    assert.same({ ok = true }, client:delete("s3", "my-key"))
+    assert.equal(2, #server:requests())
+    assert.equal(3, server:sends())
+  end)
 end)

@@ -58,15 +58,25 @@ static int failure(
   return 2;
 }
 
-static int broken(lua_State *L, const exchange *x) {
+/* Overwrites what a text shares with the credentials of its exchange. */
+static void hide_credentials(const exchange *x, char *text, size_t length) {
+  const secret *line = x->authorization.line;
+  size_t at = x->authorization.token_at;
+  redact(text, length, x->secret.data, x->secret.length);
+  if (line != NULL) redact(text, length, line->bytes + at, line->length - at);
+}
+
+/* libcurl's text may quote the server. */
+static int broken(lua_State *L, exchange *x) {
   const char *detail = x->detail;
+  hide_credentials(x, x->detail, strlen(x->detail));
   if (*detail == '\0') detail = curl_easy_strerror(x->code);
   failure(L, x, "curl", detail);
   set_integer(L, "curl", (long)x->code);
   return 2;
 }
 
-static int unanswered(lua_State *L, const exchange *x) {
+static int unanswered(lua_State *L, exchange *x) {
   switch (x->end) {
     case EXCHANGE_BROKEN: return broken(L, x);
     case EXCHANGE_INCOMPLETE:
@@ -87,7 +97,6 @@ static int unanswered(lua_State *L, const exchange *x) {
 static void clean_text(lua_State *L, exchange *x) {
   size_t length;
   const char *text;
-  const secret *line = x->authorization.line;
   if (lua_type(L, -1) != LUA_TSTRING) {
     lua_pop(L, 1);
     lua_pushnil(L);
@@ -97,13 +106,8 @@ static void clean_text(lua_State *L, exchange *x) {
   if (length > DESCRIPTION_MAX) length = DESCRIPTION_MAX;
   buffer_free(&x->answer);
   if (buffer_append(&x->answer, text, length)) {
-    char *copy = x->answer.data;
-    redact(copy, length, x->secret.data, x->secret.length);
-    if (line != NULL) {
-      size_t at = x->authorization.token_at;
-      redact(copy, length, line->bytes + at, line->length - at);
-    }
-    lua_pushlstring(L, copy, length);
+    hide_credentials(x, x->answer.data, length);
+    lua_pushlstring(L, x->answer.data, length);
   } else {
     lua_pushnil(L);
   }

@@ -4,29 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#ifndef SOCK_CLOEXEC
-#define SOCK_CLOEXEC 0
-#endif
 
 #define CA_FILE_MAX (4 * 1024 * 1024)
 #define SYSTEM_CA_PATH "/etc/ssl/certs"
 
 #define REFUSED "this libcurl refuses an option that security depends on"
-
-/* So that a host's child processes do not inherit the connection. */
-static curl_socket_t open_socket(
-  void *context, curlsocktype purpose, struct curl_sockaddr *address
-) {
-  (void)context;
-  (void)purpose;
-  return socket(
-    address->family, address->socktype | SOCK_CLOEXEC, address->protocol
-  );
-}
 
 /* A handle whose options are being set. */
 typedef struct setter {
@@ -215,13 +199,12 @@ static void set_client(setter *s, const transport_settings *settings) {
   set_text(s, CURLOPT_USERAGENT, settings->user_agent);
 }
 
-static void set_origin(setter *s, const base_url *base) {
+static void set_origin(setter *s, transport *t) {
   if (s->code != CURLE_OK) return;
-  s->code = curl_easy_setopt(s->easy, CURLOPT_CURLU, base->origin);
-  if (s->code != CURLE_OK) return;
-  s->code = curl_easy_setopt(
-    s->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket
-  );
+  s->code = curl_easy_setopt(s->easy, CURLOPT_CURLU, t->base.origin);
+  if (s->code == CURLE_OK) {
+    s->code = connections_watch(s->easy, &t->connections);
+  }
 }
 
 const char *easy_model(
@@ -241,7 +224,7 @@ const char *easy_model(
   set_protocols(&s, t->base.loopback || settings->allow_http);
   set_proxy(&s, settings, t->base.loopback);
   set_client(&s, settings);
-  set_origin(&s, &t->base);
+  set_origin(&s, t);
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* A hung resolver must not hold up the end of a transfer; a libcurl that is
    * older at run time does not know the option and is slower there. */

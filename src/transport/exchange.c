@@ -1,7 +1,6 @@
 #include "exchange.h"
 
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -81,9 +80,21 @@ static bool is_identity(const char *value, const char *end) {
   );
 }
 
+/* The number that a header's text starts with, spaces before it left out; -1
+ * when there is none. libcurl does not end the text with a NUL. */
+static long read_number(const char *at, const char *end) {
+  long number = 0;
+  while (at < end && (*at == ' ' || *at == '\t')) at++;
+  if (at == end || *at < '0' || *at > '9') return -1;
+  for (; at < end && *at >= '0' && *at <= '9'; at++) {
+    if (number < LONG_MAX / 10 - 1) number = number * 10 + (*at - '0');
+  }
+  return number;
+}
+
 /* Two lengths that differ would let a part of the body pass for all of it. */
-static void read_length(exchange *x, const char *value) {
-  long long length = strtoll(value, NULL, 10);
+static void read_length(exchange *x, const char *value, const char *end) {
+  long length = read_number(value, end);
   if (x->length >= 0 && x->length != length && is_success(x)) {
     x->stopped = EXCHANGE_BROKEN;
   }
@@ -94,22 +105,23 @@ static void read_length(exchange *x, const char *value) {
 /* A header block starts with its status line. An interim one (1xx) is followed
  * by another, and only the empty line at its end makes one complete. */
 static void read_header(exchange *x, const char *line, size_t length) {
+  const char *end = line + length;
   const char *value;
   if (length > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
     const char *space = memchr(line, ' ', length);
-    x->status = space == NULL ? 0 : strtol(space, NULL, 10);
+    x->status = space == NULL ? 0 : read_number(space, end);
     x->head_complete = false;
     x->framed = x->status == 204; /* which has no body */
     x->length = -1;
   } else if (length <= 2 && (line[0] == '\r' || line[0] == '\n')) {
     x->head_complete = x->status >= 200;
   } else if (is_header(line, length, "Content-Length", &value)) {
-    read_length(x, value);
+    read_length(x, value, end);
   } else if (is_header(line, length, "Transfer-Encoding", &value)) {
     x->framed = true;
   } else if (
     is_header(line, length, "Content-Encoding", &value)
-    && !is_identity(value, line + length) && is_success(x)
+    && !is_identity(value, end) && is_success(x)
   ) {
     x->stopped = EXCHANGE_ENCODED;
   }
@@ -152,7 +164,7 @@ static void drop_handle(exchange *x) {
   size_t *count = x->method == HTTP_GET ? &t->idle_gets : &t->idle_deletes;
   CURL *easy = x->easy;
   x->easy = NULL;
-  if (easy == NULL || t->owner != getpid()) return; /* the parent's */
+  if (easy == NULL) return;
   curl_multi_remove_handle(t->multi, easy);
   if (!may_keep(x) || *count == TRANSPORT_IDLE_MAX) {
     curl_easy_cleanup(easy);
@@ -239,6 +251,7 @@ static void leave(exchange *x) {
 
 void exchange_start(exchange *x, transport *t, long timeout_ms) {
   enlist(x, t);
+  connections_check_idle(&t->connections, t->sockets, t->socket_count);
   x->easy = take_handle(x);
   if (
     x->easy == NULL || !set_request(x, timeout_ms) || !transport_make_room(t)
@@ -306,6 +319,7 @@ void exchange_finish(exchange *x, CURLcode code) {
 void exchange_stop(exchange *x, exchange_end how) {
   sigpipe_guard guard;
   if (x->transport == NULL) return;
+  if (x->transport->owner != getpid()) x->easy = NULL; /* the parent's */
   sigpipe_block(&guard, x->transport->libcurl);
   end(x, how);
   sigpipe_restore(&guard);

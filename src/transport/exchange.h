@@ -40,7 +40,7 @@ typedef struct exchange {
   long retry_after;             /* seconds; 0 when not given */
   unsigned sends;               /* requests that left, hidden ones included */
   bool framed;                  /* the answer said where it ends */
-  long long length;             /* of its body, as it said; -1 if not */
+  long length;                  /* of its body, as it said; -1 if not */
   buffer answer;
 
   /* The work of the transport. */

@@ -132,6 +132,7 @@ static void close_multi(transport *t) {
     sigpipe_restore(&guard);
   }
   t->multi = NULL;
+  connections_free(&t->connections);
   t->idle_gets = 0;
   t->idle_deletes = 0;
   t->socket_count = 0;

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "buffer.h"
+#include "connections.h"
 #include "url.h"
 
 #if LIBCURL_VERSION_NUM < 0x075000
@@ -48,6 +49,7 @@ typedef struct transport {
   size_t idle_deletes;
   base_url base;
   buffer ca;                 /* the text of ca_file */
+  connections connections;
   struct pollfd *sockets;    /* those that libcurl waits for */
   size_t socket_count;
   size_t socket_capacity;

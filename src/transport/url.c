@@ -65,16 +65,22 @@ static bool has_dot_segment(const char *path) {
   return false;
 }
 
+static const char *problem_of(CURLUcode code) {
+  if (code == CURLUE_OUT_OF_MEMORY) return NO_MEMORY;
+  return code == CURLUE_OK ? NULL : NOT_A_URL;
+}
+
 static const char *check_origin(base_url *base, bool allow_http) {
   char *scheme = NULL;
   char *host = NULL;
-  const char *problem = NOT_A_URL;
-  if (
-    curl_url_get(base->origin, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK
-    && curl_url_get(base->origin, CURLUPART_HOST, &host, 0) == CURLUE_OK
-  ) {
+  CURLUcode code = curl_url_get(base->origin, CURLUPART_SCHEME, &scheme, 0);
+  const char *problem;
+  if (code == CURLUE_OK) {
+    code = curl_url_get(base->origin, CURLUPART_HOST, &host, 0);
+  }
+  problem = problem_of(code);
+  if (problem == NULL) {
     base->loopback = is_loopback(host);
-    problem = NULL;
     if (strcmp(scheme, "http") == 0 && !base->loopback && !allow_http) {
       problem = "is plain http to another machine: use https, or allow_http";
     } else if (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) {
@@ -89,12 +95,12 @@ static const char *check_origin(base_url *base, bool allow_http) {
 /* Moves the path out of the URL, where each request puts its own. */
 static const char *take_prefix(base_url *base) {
   size_t length;
-  if (
-    curl_url_get(base->origin, CURLUPART_PATH, &base->prefix, 0) != CURLUE_OK
-    || curl_url_set(base->origin, CURLUPART_PATH, "/", 0) != CURLUE_OK
-  ) {
-    return NOT_A_URL;
+  CURLUcode code =
+    curl_url_get(base->origin, CURLUPART_PATH, &base->prefix, 0);
+  if (code == CURLUE_OK) {
+    code = curl_url_set(base->origin, CURLUPART_PATH, "/", 0);
   }
+  if (code != CURLUE_OK) return problem_of(code);
   length = strlen(base->prefix);
   while (length > 0 && base->prefix[length - 1] == '/') length--;
   base->prefix[length] = '\0';
@@ -110,15 +116,10 @@ const char *base_url_parse(base_url *base, const char *url, bool allow_http) {
   /* Without a host, libcurl would take the path's beginning for one. */
   if (authority == NULL || authority[3] == '/') return NOT_A_URL;
   base->origin = curl_url();
-  if (base->origin == NULL) return "cannot be checked: memory is short";
-  if (
-    curl_url_set(base->origin, CURLUPART_URL, url,
-      CURLU_PATH_AS_IS | CURLU_NON_SUPPORT_SCHEME | CURLU_DISALLOW_USER)
-      != CURLUE_OK
-  ) {
-    return NOT_A_URL;
-  }
-  problem = check_origin(base, allow_http);
+  if (base->origin == NULL) return NO_MEMORY;
+  problem = problem_of(curl_url_set(base->origin, CURLUPART_URL, url,
+    CURLU_PATH_AS_IS | CURLU_NON_SUPPORT_SCHEME | CURLU_DISALLOW_USER));
+  if (problem == NULL) problem = check_origin(base, allow_http);
   return problem != NULL ? problem : take_prefix(base);
 }
 
