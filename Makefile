@@ -13,11 +13,11 @@ LUADIR = $(PREFIX)/share/lua/$(LUA_ABI)
 LIBDIR = $(PREFIX)/lib/lua/$(LUA_ABI)
 
 # Where the headers are; LuaRocks passes these.
-LUA_CFLAGS = $(shell pkg-config --cflags $(LUA))
-CURL_CFLAGS = $(shell pkg-config --cflags libcurl)
-CURL_LIBS = $(shell pkg-config --libs libcurl || echo -lcurl)
-MICROHTTPD_CFLAGS = $(shell pkg-config --cflags libmicrohttpd)
-MICROHTTPD_LIBS = $(shell pkg-config --libs libmicrohttpd || echo -lmicrohttpd)
+LUA_CFLAGS = $(shell pkg-config --cflags $(LUA) 2>/dev/null)
+CURL_CFLAGS = $(shell pkg-config --cflags libcurl 2>/dev/null)
+CURL_LIBS = $(shell pkg-config --libs libcurl 2>/dev/null || echo -lcurl)
+MICROHTTPD_CFLAGS = $(shell pkg-config --cflags libmicrohttpd 2>/dev/null)
+MICROHTTPD_LIBS = $(shell pkg-config --libs libmicrohttpd 2>/dev/null || echo -lmicrohttpd)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
   -Wmissing-prototypes -Wconversion -Wundef -Wwrite-strings
@@ -45,7 +45,7 @@ SPECS = spec
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 .PHONY: all
-all: core $(if $(shell pkg-config --exists libmicrohttpd && echo yes),emulator) ## build the modules, the emulator's if libmicrohttpd is there
+all: core $(if $(shell pkg-config --exists libmicrohttpd 2>/dev/null && echo yes),emulator) ## build the modules, the emulator's if libmicrohttpd is there
 
 .PHONY: core emulator
 core: $(CORE) ## build bytenite.secrets.core
@@ -65,7 +65,7 @@ $(BUILD)/%.o: src/%.c Makefile
 
 -include $(CORE_OBJECTS:.o=.d) $(EMULATOR_OBJECTS:.o=.d)
 
-$(BUILD)/process.so: spec/support/process.c Makefile
+$(BUILD)/%.so: spec/support/%.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) $(LINK:$(CC)%=%) -o $@ $<
 
@@ -98,7 +98,7 @@ test: setup-test ## run all specs and linters; sets itself up
 	@$(MAKE) --no-print-directory -s lint spec
 
 .PHONY: spec
-spec: $(BUILD)/process.so # what `make test` runs once all is set up; SPECS= names some files
+spec: $(BUILD)/process.so $(BUILD)/sabotage.so # what `make test` runs once all is set up; SPECS= names some files
 	@$(RUN) BUILD=$(BUILD) LUA=$(LUA) $(PREFIXED) $(BUSTED) $(SPECS)
 
 .PHONY: lint
@@ -114,12 +114,12 @@ asan: setup-test ## run the specs under AddressSanitizer and UBSan
 	  HARDENING= CFLAGS="-O1 -g $(ASAN)"
 	@$(MAKE) --no-print-directory -s spec BUILD=$(BUILD)-asan PREFIXED="env \
 	  LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
-	  LSAN_OPTIONS=suppressions=spec/support/lsan.supp:print_suppressions=0"
+	  SPEC_SLOW=4 LSAN_OPTIONS=suppressions=spec/support/lsan.supp:print_suppressions=0"
 
 .PHONY: valgrind
 valgrind: setup-test ## run the specs under valgrind's memcheck
 	@$(MAKE) --no-print-directory -s core emulator
-	@$(MAKE) --no-print-directory -s spec PREFIXED="valgrind -q \
+	@$(MAKE) --no-print-directory -s spec PREFIXED="env SPEC_SLOW=10 valgrind -q \
 	  --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	  --errors-for-leak-kinds=definite"
 

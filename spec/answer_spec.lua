@@ -66,11 +66,30 @@ describe("an answer", function()
   describe("to list", function()
     it("may be empty in four ways", function()
       for _, body in ipairs { "{}", '{"secrets":null}', '{"secrets":[]}', '{"nextPage":""}' } do
-        local records, facts = list(body)
+        local records, sends = list(body)
         assert.same({}, records)
         assert.is_nil(getmetatable(records))
-        assert.is_nil(facts)
+        assert.equal(1, sends)
       end
+    end)
+
+    it("is a failure when it says so itself, although the status is 200", function()
+      local cases = {
+        ['{"ok":false}'] = {},
+        ['{"ok":false,"secrets":[]}'] = {},
+        ['{"error":{"code":"7","message":"permission denied"}}'] =
+          { code = 7, description = "permission denied" },
+        ['{"code":16,"message":"token expired","details":[]}'] =
+          { code = 16, description = "token expired" },
+      }
+      for body, details in pairs(cases) do
+        local records, facts = list(body)
+        assert.is_nil(records)
+        assert.equal("refused", facts.reason)
+        assert.equal(details.code, facts.code)
+        assert.equal(details.description, facts.description)
+      end
+      assert.same({}, (list '{"ok":true,"error":null}'))
     end)
 
     it("gives the records as they came, unknown fields and all", function()
@@ -221,28 +240,35 @@ describe("an answer", function()
         ["99999999999999999999"] = 1000000000,
       }
       for written, seconds in pairs(cases) do
-        local lifetime, scope =
-          authenticate('{"token":"t","expiresIn":' .. written .. ',"scope":null}')
-        assert.equal(seconds, lifetime)
-        assert.is_nil(scope)
+        local given = authenticate('{"token":"t","expiresIn":' .. written .. ',"scope":null}')
+        assert.same({ expiresIn = seconds }, given)
       end
-      assert.equal(3600, (authenticate('{"token":"t"}')))
-      local _, scope = authenticate('{"scope":"secrets:read \\u00e9","token":"t"}')
-      assert.equal("secrets:read é", scope)
+      assert.same({ expiresIn = 3600 }, (authenticate('{"token":"t"}')))
+      local given, sends = authenticate('{"scope":"secrets:read \\u00e9","token":"t"}')
+      assert.same({ expiresIn = 3600, scope = "secrets:read é" }, given)
+      assert.equal(1, sends)
     end)
 
     it("without a token that can be used changes nothing", function()
       local cases = {
-        "{}", "[]", "null", '"t"', '{"token":null}', '{"token":5}', '{"token":""}', '{"token":{}}',
-        '{"token":"a\\r\\nX-Injected: 1"}', '{"token":"\\u00fc"}', '{"Token":"t"}',
+        '{"token":null}', '{"token":5}', '{"token":""}', '{"token":{}}',
+        '{"token":"a\\r\\nX-Injected: 1"}', '{"token":"\\u00fc"}',
         '{"token":"' .. ("x"):rep(8193) .. '"}', '{"token":"t","expiresIn":-1}',
         '{"token":"t","expiresIn":"soon"}', '{"token":"t","expiresIn":1.5}',
         '{"token":"t","expiresIn":""}', '{"token":"t","expiresIn":[]}', '{"token":"t","scope":5}',
-        '{"a":{"token":"t"}}',
       }
       for _, body in ipairs(cases) do
         assert_form("the answer holds no usable token", authenticate(body))
       end
+      for _, body in ipairs { "{}", '{"Token":"t"}', '{"a":{"token":"t"}}' } do
+        assert_form("the answer holds no token", authenticate(body))
+      end
+      for _, body in ipairs { "[1]", "null", '"t"' } do
+        assert_form("the answer is not a JSON object", authenticate(body))
+      end
+      local _, facts = authenticate('{"ok":false,"error":{"code":401,"message":"bad key"}}')
+      assert.equal("refused", facts.reason)
+      assert.equal(401, facts.code)
       client:list(nil, 5)
       local requests = emulator:requests()
       assert.equal(TOKEN, requests[#requests].headers.authorization)

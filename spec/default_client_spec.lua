@@ -183,4 +183,26 @@ describe("the default client", function()
     raises("close: too many arguments", function() local a = secrets.close(1) return a end)
     assert.same({}, emulator:requests())
   end)
+
+  it("find misuse whether there is a credential or not", function()
+    environment.clear()
+    local function raises(text, ...)
+      local ok, message = pcall(...)
+      assert.is_false(ok)
+      assert.matches(text, message)
+    end
+    raises("put: secret: table expected", secrets.put, "x")
+    raises("unknown option \"foo\"", secrets.list, nil, { foo = 1 })
+    raises("delete: id: string expected", secrets.delete, "s3")
+    for _, call in ipairs {
+      function() return secrets.put(RECORD, "key") end,
+      function() return secrets.authenticate() end,
+      function() return secrets.get("s3", "my-key") end,
+    } do
+      local value, err = call()
+      assert.is_nil(value)
+      assert.equal("config", err.kind)
+    end
+    environment.restore()
+  end)
 end)

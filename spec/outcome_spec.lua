@@ -102,7 +102,7 @@ describe("what a call comes to", function()
       local _, err = hurry(client.put, client, RECORD, KEY, { deadline = 0.4, retries = 10 })
       assert.equal("timeout", err.kind)
       assert.is_false(err.ambiguous)
-      assert.matches("^put s3/my%-key: access token: ", err.message)
+      assert.matches("^put s3/my%-key: getting an access token: ", err.message)
     end)
 
     it("never goes past the deadline with waits", function()

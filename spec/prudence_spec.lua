@@ -57,6 +57,39 @@ describe("a fresh client", function()
     assert.equal("not_found", err.kind)
   end)
 
+  it("counts what libcurl sent again by itself, also when that succeeds", function()
+    assert(client:put(RECORD, "key"))
+    emulator:fail { op = "list", drop = "before" }
+    local _, err = client:get("s3", "another")
+    assert.equal("not_found", err.kind)
+    assert.equal(1, err.attempts)
+    assert.equal(2, err.sends)
+    emulator:fail { op = "put", status = 400 }
+    _, err = client:rotate("s3", "my-key", "new")
+    assert.equal("rejected", err.kind)
+    assert.equal(2, err.attempts) -- the listing and the write
+    assert.equal(2, err.sends)
+  end)
+
+  it("gets a new token when a listing says under 200 that the old one is none", function()
+    assert(client:list())
+    emulator:fail { op = "list", body = '{"code":16,"message":"token expired"}' }
+    assert.same({}, client:list())
+    assert.equal(5, #emulator:requests())
+  end)
+
+  it("says which option allows a longer answer", function()
+    local small = assert(secrets.new {
+      base_url = emulator.url, api_key = emulator.api_key, ignore_env = true,
+      max_response_bytes = 100,
+    })
+    assert(client:put({ id = ("x"):rep(200), secretType = "s3" }, "key"))
+    local _, err = small:list()
+    assert.equal("protocol", err.kind)
+    assert.matches("max_response_bytes", err.hint)
+    small:close()
+  end)
+
   it("keeps the API key out of what the service says in answer to other requests", function()
     emulator:fail {
       op = "list", status = 400,

@@ -287,12 +287,15 @@ describe("bytenite.secrets", function()
         assert(receipt, err)
         assert.matches('"n":9007199254740993}', last_request().body)
       else
-        refused("invalid", "params holds an integer", receipt, err)
+        refused("invalid", "holds an integer", receipt, err)
       end
       emulator:fail { op = "list", body = body:format("99999999999999999999") }
-      err = refused("invalid", "params holds an integer that this Lua would round",
+      err = refused("invalid", "holds an integer that this Lua would round",
         client:rotate("s3", "my-key", "new"))
-      assert.matches("write the whole record with put", err.hint)
+      assert.matches("make a new record", err.hint)
+      emulator:fail { op = "list", body = body:format("99999999999999999999") }
+      local listed = client:list()[1]
+      refused("invalid", "holds an integer that this Lua would round", client:put(listed, "new"))
       assert.equal("GET", last_request().method)
     end)
   end)

@@ -260,7 +260,7 @@ describe("on the wire", function()
     it("puts the token that it was given into the requests that follow", function()
       emulator:fail { op = "authenticate", body = '{"token":"a new \\u0074oken"}' }
       local client = new_client()
-      assert.equal(3600, client:authenticate("key", 5))
+      assert.same({ expiresIn = 3600 }, (client:authenticate("key", 5)))
       client:list(nil, 5)
       assert.equal("a new token", emulator:requests()[2].headers.authorization)
     end)

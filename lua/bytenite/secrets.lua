@@ -46,12 +46,10 @@ end
 local default_client
 
 local function on_default_client(method, ...)
-  if not default_client then
-    local made, err = client.new()
-    if not made then return nil, err end
-    default_client = made
-  end
-  return method(default_client, ...)
+  if default_client then return method(default_client, ...) end
+  local made, err = client.new()
+  default_client = made
+  return method(made or client.impossible(err), ...)
 end
 
 ---As client:list.

@@ -196,6 +196,34 @@ static int decode_object(lua_State *L, exchange *x, json_report *report) {
   return 0;
 }
 
+static bool is_absent(lua_State *L, int index) {
+  return lua_isnil(L, index) || lua_islightuserdata(L, index);
+}
+
+/* Whether the object on top says of itself that it is no success: by an `ok`
+ * that is not true, or, where it has nothing else to say, by an error or the
+ * code of a bare gRPC status. */
+static bool is_refusal(lua_State *L, bool empty) {
+  bool refusal;
+  lua_getfield(L, -1, "ok");
+  refusal = !is_absent(L, -1)
+    && !(lua_isboolean(L, -1) && lua_toboolean(L, -1));
+  lua_getfield(L, -2, "error");
+  lua_getfield(L, -3, "code");
+  if (empty && (!is_absent(L, -2) || lua_isnumber(L, -1))) refusal = true;
+  lua_pop(L, 3);
+  return refusal;
+}
+
+/* Pushes the failure that the object on top tells of. */
+static int refused(lua_State *L, exchange *x, bool marked) {
+  int body = lua_gettop(L);
+  if (marked) json_restore(L);
+  failure(L, x, "refused", NULL);
+  copy_details(L, x, body);
+  return 2;
+}
+
 /* Pushes a failure and returns 2 unless the answer is a whole one with a
  * status of success. */
 static int check_answer(lua_State *L, exchange *x) {
@@ -256,14 +284,19 @@ static bool contains(const buffer *text, const char *word) {
 int answer_list(lua_State *L, exchange *x) {
   json_report report;
   bool echoed;
+  bool empty;
   int pushed = check_answer(L, x);
   if (pushed > 0) return pushed;
   echoed = contains(&x->answer, "secretKey");
   pushed = decode_object(L, x, &report);
   if (pushed > 0) return pushed;
   lua_getfield(L, -1, "secrets");
+  empty = is_absent(L, -1);
+  lua_insert(L, -2);
+  if (is_refusal(L, empty)) return refused(L, x, report.marks > 0);
+  lua_pop(L, 1);
   if (lua_type(L, -1) == LUA_TSTRING) json_restore(L);
-  if (lua_isnil(L, -1) || lua_islightuserdata(L, -1)) {
+  if (empty) {
     lua_newtable(L);
     return 1;
   }
@@ -293,11 +326,7 @@ int answer_receipt(lua_State *L, exchange *x) {
   lua_getfield(L, body, "ok");
   ok = lua_isboolean(L, -1) && lua_toboolean(L, -1);
   lua_pop(L, 1);
-  if (!ok) {
-    failure(L, x, "refused", NULL);
-    copy_details(L, x, body);
-    return 2;
-  }
+  if (!ok) return refused(L, x, false);
   lua_newtable(L);
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, "ok");
@@ -308,9 +337,20 @@ int answer_receipt(lua_State *L, exchange *x) {
 
 /* --- authenticate --- */
 
+/* A 2xx answer without a token: what it says instead. */
+static int no_token(lua_State *L, exchange *x) {
+  json_report report;
+  int pushed = decode_object(L, x, &report);
+  if (pushed > 0) return pushed;
+  if (is_refusal(L, true)) return refused(L, x, report.marks > 0);
+  return failure(L, x, "form", "the answer holds no token");
+}
+
 int answer_token(
   lua_State *L, exchange *x, token_answer *token, const char *scheme
 ) {
+  const char *value;
+  size_t value_length;
   json_report report;
   json_verdict verdict;
   token_verdict read;
@@ -324,6 +364,10 @@ int answer_token(
   }
   if (verdict != JSON_VALID) {
     return failure(L, x, "form", "the answer is not JSON");
+  }
+  if (!json_member(
+      x->answer.data, x->answer.length, "token", &value, &value_length)) {
+    return no_token(L, x);
   }
   read = token_answer_read(token, x->answer.data, x->answer.length, scheme);
   if (read == TOKEN_MEMORY) return failure(L, x, "memory", NULL);

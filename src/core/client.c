@@ -1,8 +1,6 @@
 #include "client.h"
 
-#include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "answer.h"
 #include "call.h"
@@ -49,9 +47,7 @@ static const char *check_text(lua_State *L, int arg, size_t *length) {
   return lua_tolstring(L, arg, length);
 }
 
-/* A string or SecretString, without the newline at its end if `trim` says so:
- * editors and shells put one into files. */
-static const char *check_token(
+const char *check_token(
   lua_State *L, int arg, int trim, size_t *length
 ) {
   const char *token = check_credential(L, arg, length);
@@ -104,6 +100,15 @@ static void perform(lua_State *L, client *c, exchange *x, long ms) {
   call_perform(L, x, &c->transport, ms);
 }
 
+/* Releases the exchange; adds to a success how many requests it took. */
+static int finish(lua_State *L, exchange *x, int results) {
+  lua_Integer sends = (lua_Integer)x->sends;
+  exchange_free(x);
+  if (results == 2) return 2;
+  lua_pushinteger(L, sends);
+  return 2;
+}
+
 static exchange *push_authorized(
   lua_State *L, client *c, http_method method, size_t answer_max
 ) {
@@ -124,15 +129,12 @@ static int client_list(lua_State *L) {
   const char *type = lua_isnil(L, 2) ? NULL : check_text(L, 2, &length);
   const char *problem = type == NULL ? NULL : segment_problem(type, length);
   exchange *x;
-  int results;
   if (problem != NULL) return answer_invalid(L, "secretType", problem);
   x = push_authorized(L, c, HTTP_GET, c->list_max);
   set_target(L, x, PATH_SECRETS);
   if (type != NULL) add_target(x, "?secretType=", type, length);
   perform(L, c, x, ms);
-  results = answer_list(L, x);
-  exchange_free(x);
-  return results;
+  return finish(L, x, answer_list(L, x));
 }
 
 static int client_delete(lua_State *L) {
@@ -144,7 +146,6 @@ static int client_delete(lua_State *L) {
   long ms = check_ms(L, 4);
   const char *problem = segment_problem(type, type_length);
   exchange *x;
-  int results;
   if (problem != NULL) return answer_invalid(L, "secretType", problem);
   problem = segment_problem(id, id_length);
   if (problem != NULL) return answer_invalid(L, "id", problem);
@@ -153,9 +154,7 @@ static int client_delete(lua_State *L) {
   add_target(x, "/", type, type_length);
   add_target(x, "/", id, id_length);
   perform(L, c, x, ms);
-  results = answer_receipt(L, x);
-  exchange_free(x);
-  return results;
+  return finish(L, x, answer_receipt(L, x));
 }
 
 /* The record and the key, with the key taken first: writing the record may run
@@ -185,7 +184,6 @@ static int client_put(lua_State *L) {
   exchange *x;
   const char *field;
   const char *problem;
-  int results;
   luaL_checktype(L, 2, LUA_TTABLE);
   check_credential(L, 3, &length);
   x = push_authorized(L, c, HTTP_POST, ANSWER_MAX);
@@ -196,13 +194,11 @@ static int client_put(lua_State *L) {
   }
   set_target(L, x, PATH_SECRETS);
   perform(L, c, x, ms);
-  results = answer_receipt(L, x);
-  exchange_free(x);
-  return results;
+  return finish(L, x, answer_receipt(L, x));
 }
 
-/* Leaves the token with the client, and expiresIn and scope on the stack. The
- * call owns the scope while Lua copies it. */
+/* Leaves the token with the client, and the rest of the answer on the stack.
+ * The call owns the scope while Lua copies it. */
 static int keep_token(
   lua_State *L, client *c, exchange *x, token_answer *token
 ) {
@@ -210,10 +206,14 @@ static int keep_token(
   c->authorization = token->authorization;
   buffer_free(&x->answer);
   x->answer = token->scope;
+  lua_newtable(L);
   lua_pushinteger(L, (lua_Integer)token->expires_in);
-  if (x->answer.length == 0) return 1;
-  lua_pushlstring(L, x->answer.data, x->answer.length);
-  return 2;
+  lua_setfield(L, -2, "expiresIn");
+  if (x->answer.length > 0) {
+    lua_pushlstring(L, x->answer.data, x->answer.length);
+    lua_setfield(L, -2, "scope");
+  }
+  return 1;
 }
 
 static const char *write_key(lua_State *L, exchange *x) {
@@ -243,22 +243,9 @@ static int client_authenticate(lua_State *L) {
   perform(L, c, x, ms);
   results = answer_token(L, x, &token, scheme_of(c));
   if (results == 0) results = keep_token(L, c, x, &token);
-  exchange_free(x);
+  results = finish(L, x, results);
   memory_burn_stack();
   return results;
-}
-
-static int client_check_token(lua_State *L) {
-  size_t length;
-  const char *token = check_token(L, 1, 2, &length);
-  const char *problem = token_problem(token, length);
-  if (problem != NULL) {
-    lua_pushnil(L);
-    lua_pushstring(L, problem);
-    return 2;
-  }
-  lua_pushboolean(L, 1);
-  return 1;
 }
 
 static int client_authorize(lua_State *L) {
@@ -343,7 +330,6 @@ static const luaL_Reg metamethods[] = {
 };
 
 static const luaL_Reg functions[] = {
-  {"check_token", client_check_token},
   {"client", client_new},
   {NULL, NULL},
 };

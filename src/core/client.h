@@ -6,8 +6,7 @@
 
 /* Registers the type and adds to the table on top:
  *
- *   check_token(token, trim?)  -> true | nil, problem: as a token or API key
- *   client(options)            -> Client | nil, problem, option
+ *   client(options) -> Client | nil, problem, option
  *     options: base_url, user_agent, connect_timeout (seconds),
  *     max_response_bytes; and where wanted allow_http, auth_scheme, ca_file,
  *     ca_path, client_cert, client_key, proxy, no_proxy, remote_proxy (the
@@ -15,17 +14,22 @@
  *
  *   Client:authorize(token, trim?)        -> true | nil, facts
  *   Client:authenticate(key, seconds, trim?)
- *                                         -> expiresIn, scope? | nil, facts
- *   Client:list(secretType?, seconds)     -> records | nil, facts
- *   Client:put(secret, secretKey, seconds) -> receipt | nil, facts
- *   Client:delete(secretType, id, seconds) -> receipt | nil, facts
+ *                           -> { expiresIn =, scope =? }, sends | nil, facts
+ *   Client:list(secretType?, seconds)      -> records, sends | nil, facts
+ *   Client:put(secret, secretKey, seconds) -> receipt, sends | nil, facts
+ *   Client:delete(secretType, id, seconds) -> receipt, sends | nil, facts
  *   Client:close()
  *
- * `seconds` bounds the exchange; facts are described in answer.h. A token or
+ * `seconds` bounds the exchange; `sends` is how many requests left, libcurl's
+ * own second ones included; facts are described in answer.h. A token or
  * key is a string or a SecretString; `trim` takes one newline off its end.
  * `authorize` keeps the token for list, put and delete; so does `authenticate`
  * with the one that it was given. Types are checked and misuse raises; a value
  * that cannot be sent gives facts with reason "invalid". */
 void client_open(lua_State *L);
+
+/* A string or SecretString argument, without the newline at its end if the
+ * argument `trim` says so: editors and shells put one into files. */
+const char *check_token(lua_State *L, int arg, int trim, size_t *length);
 
 #endif

@@ -7,6 +7,8 @@
  *   check_record(secret)         true | nil, facts: what put would refuse
  *   check_segment(text)          true | nil, problem: as an id or secretType
  *   check_key(key)               true | nil, problem: as a secretKey
+ *   check_token(token, trim?)    true | nil, problem: as a token or API key
+ *   is_loopback(base_url)        whether its host is this machine
  *   redact(text, secret)         the text without what it shares with a secret
  *   is_secret_string(value)      boolean
  *   inexact                      weak set of records with rounded integers
@@ -113,6 +115,21 @@ static int core_check_key(lua_State *L) {
   return push_verdict(L, secret_key_problem(key, length));
 }
 
+static int core_check_token(lua_State *L) {
+  size_t length;
+  const char *token = check_token(L, 1, 2, &length);
+  return push_verdict(L, token_problem(token, length));
+}
+
+static int core_is_loopback(lua_State *L) {
+  const char *url = luaL_checkstring(L, 1);
+  base_url base = {NULL, NULL, false};
+  bool loopback = base_url_parse(&base, url, true) == NULL && base.loopback;
+  base_url_free(&base);
+  lua_pushboolean(L, loopback);
+  return 1;
+}
+
 static int core_redact(lua_State *L) {
   size_t length;
   size_t secret_length;
@@ -180,8 +197,10 @@ static const luaL_Reg functions[] = {
   {"check_key", core_check_key},
   {"check_record", core_check_record},
   {"check_segment", core_check_segment},
+  {"check_token", core_check_token},
   {"decode", core_decode},
   {"encode", core_encode},
+  {"is_loopback", core_is_loopback},
   {"is_secret_string", core_is_secret_string},
   {"monotonic", core_monotonic},
   {"random", core_random},

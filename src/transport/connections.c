@@ -1,6 +1,5 @@
 #include "connections.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,10 +13,11 @@
 #define AT_FIRST 8
 #define DRAIN_PIECES 64
 
-static bool room_for_one(connections *c) {
+bool connections_make_room(connections *c, size_t more) {
   size_t capacity = c->capacity == 0 ? AT_FIRST : 2 * c->capacity;
   curl_socket_t *sockets;
-  if (c->count < c->capacity) return true;
+  if (more <= c->capacity - c->count) return true;
+  if (capacity < c->count + more) capacity = c->count + more;
   sockets = memory_alloc(capacity * sizeof *sockets);
   if (sockets == NULL) return false;
   if (c->count > 0) memcpy(sockets, c->sockets, c->count * sizeof *sockets);
@@ -34,7 +34,7 @@ static curl_socket_t open_socket(
   connections *c = context;
   curl_socket_t fd;
   (void)purpose;
-  if (!room_for_one(c)) return CURL_SOCKET_BAD;
+  if (!connections_make_room(c, 1)) return CURL_SOCKET_BAD;
   fd = socket(
     address->family, address->socktype | SOCK_CLOEXEC, address->protocol
   );

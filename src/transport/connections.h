@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct connections {
@@ -15,6 +16,10 @@ typedef struct connections {
 
 /* Makes every connection of this handle, and of its copies, known to `c`. */
 CURLcode connections_watch(CURL *easy, connections *c);
+
+/* Makes room for so many more: a shortage while libcurl opens one would pass
+ * for a server that cannot be reached. False when memory is short. */
+bool connections_make_room(connections *c, size_t more);
 
 /* Ends the idle connections on which bytes came that nobody asked for: the next
  * request would take them for its answer. `busy` are the

@@ -11,6 +11,10 @@
 #include "memory.h"
 #include "sigpipe.h"
 
+#ifndef CURL_IGNORE_DEPRECATION
+#define CURL_IGNORE_DEPRECATION(statements) statements
+#endif
+
 #define NEVER (-1)
 
 /* As many as libcurl ever watches for one transfer. */
@@ -162,7 +166,8 @@ bool transport_make_room(transport *t) {
   size_t count = 0;
   const exchange *x;
   for (x = t->exchanges; x != NULL; x = x->next) count++;
-  return room_for_sockets(t, count * SOCKETS_EACH);
+  return room_for_sockets(t, count * SOCKETS_EACH)
+    && connections_make_room(&t->connections, count * SOCKETS_EACH);
 }
 
 /* --- driving --- */
@@ -203,6 +208,16 @@ static CURLMcode run_timer(transport *t) {
   );
 }
 
+/* libcurl 7.88 sets no timer for the next address of a host whose first one of
+ * the same family is silent, so that what waits is looked at now and then. */
+static CURLMcode run_stalled(transport *t) {
+  CURLMcode code;
+  int running;
+  if (t->timer != NEVER && t->timer <= transport_now()) return CURLM_OK;
+  CURL_IGNORE_DEPRECATION(code = curl_multi_socket_all(t->multi, &running);)
+  return code;
+}
+
 static void collect_finished(transport *t) {
   const CURLMsg *message;
   int left;
@@ -235,7 +250,11 @@ transport_event transport_wait(transport *t, long ms) {
     if (ready < 0) t->broken = true;
   }
   sigpipe_block(&guard, t->libcurl);
-  if (ready > 0) code = run_sockets(t);
+  if (ready > 0) {
+    code = run_sockets(t);
+  } else if (timeout > 0) {
+    code = run_stalled(t);
+  }
   if (code == CURLM_OK) code = run_timer(t);
   if (code != CURLM_OK) t->broken = true;
   collect_finished(t);

@@ -136,7 +136,9 @@ const char *segment_problem(const char *text, size_t length) {
   if (length <= 2 && memcmp(text, "..", length) == 0) return "is . or ..";
   for (i = 0; i < length; i++) {
     unsigned char c = (unsigned char)text[i];
-    if (c < 0x20 || c == 0x7F) return "holds a control character";
+    unsigned char next = i + 1 < length ? (unsigned char)text[i + 1] : 0;
+    bool c1 = c == 0xC2 && next >= 0x80 && next < 0xA0; /* U+0080 to U+009F */
+    if (c < 0x20 || c == 0x7F || c1) return "holds a control character";
   }
   if (utf8_prefix(text, length) < length) return "is not UTF-8";
   return NULL;

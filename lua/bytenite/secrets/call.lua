@@ -66,7 +66,7 @@ function Call.new(op, settings, limits, budget)
     budget = budget,
     credential = settings.credential.value,
     on_event = values.on_event,
-    attempts = 0, -- of the latest series
+    attempts = 0, -- with the access token, so far
     sends = 0,
   }, Call)
 end
@@ -84,10 +84,11 @@ local function notify(self, event)
 end
 
 -- What one series of attempts has come to. A token exchange within a call is a series of its own.
-local function new_series(options)
+local function new_series(self, options)
+  local exchange = options.authorize == nil
   return {
-    attempts = 0,
-    sends = 0,
+    attempts = exchange and 0 or self.attempts,
+    sends = exchange and 0 or self.sends,
     retries = 0,
     ambiguous = false,
     of_record = options.absent ~= nil,
@@ -109,13 +110,9 @@ end
 
 -- Whether another attempt makes sense; waits for it if so.
 local function wait_for_retry(self, series, facts)
-  local _, retryable = errors.classify(facts)
   local allowed = self.retries
-  if facts.reason == "curl" and facts.curl == 35 then
-    allowed = math.min(allowed, HANDSHAKE_RETRIES)
-  end
-  if not retryable or facts.reason == "cancelled" or facts.reason == "memory" then return false end
-  if series.retries >= allowed then return false end
+  if errors.is_handshake(facts) then allowed = math.min(allowed, HANDSHAKE_RETRIES) end
+  if not errors.is_worth_retrying(facts) or series.retries >= allowed then return false end
   local seconds = time_to_wait(facts, series.retries)
   if not seconds or seconds + SHORTEST_ATTEMPT > self:left() then return false end
   if not take_from(self.budget) then return false end
@@ -144,10 +141,11 @@ local function attempt(self, series, send, writes)
   if value == nil and facts.reason == "invalid" then return nil, facts, "invalid" end
   series.attempts = series.attempts + 1
   if value ~= nil then
-    series.sends = series.sends + 1
-    notify(self, { event = "attempt", attempt = series.attempts, ok = true,
+    local sends = facts
+    series.sends = series.sends + sends
+    notify(self, { event = "attempt", attempt = series.attempts, ok = true, sends = sends,
       seconds = core.monotonic() - started })
-    return value, facts
+    return value
   end
   redact(self, facts)
   local kind, _, ambiguous = errors.classify(facts)
@@ -160,7 +158,8 @@ local function attempt(self, series, send, writes)
 end
 
 ---Makes attempts until one succeeds or no further one makes sense.
----@param send fun(seconds: number): any, table? one exchange: a value, or nil and facts
+---@param send fun(seconds: number): any, integer|table one exchange: a value and the number of
+--- requests that it took, or nil and facts
 ---@param options { writes: boolean?, authorize: (fun(): true?, bytenite.secrets.Error?)?,
 --- renew: (fun(): boolean?, bytenite.secrets.Error?)?, absent: (fun(facts: table): any)?,
 --- missing_ok: boolean?, purpose: string? }
@@ -168,9 +167,9 @@ end
 --- after the first 401, true asks for one more attempt; absent: the value of a call that gets 404
 --- after an attempt that may have been applied, or at all with missing_ok; purpose: for messages
 ---@return any value
----@return any more the second value of `send`, or an Error
+---@return bytenite.secrets.Error? err
 function Call:run(send, options)
-  local series = new_series(options)
+  local series = new_series(self, options)
   local renewed = false
   while true do
     if options.authorize then
@@ -179,10 +178,10 @@ function Call:run(send, options)
     end
     if self:left() <= 0 then return nil, out_of_time(self, series) end
     local value, facts, kind = attempt(self, series, send, options.writes)
-    self.attempts, self.sends = series.attempts, series.sends
+    if options.authorize then self.attempts, self.sends = series.attempts, series.sends end
     if value ~= nil then
       refund(self.budget, series.retries)
-      return value, facts
+      return value
     end
     if kind == "not_found" and options.absent and (series.ambiguous or options.missing_ok) then
       refund(self.budget, series.retries)

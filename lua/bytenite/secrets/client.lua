@@ -4,6 +4,7 @@ local arguments = require "bytenite.secrets.arguments"
 local Call = require "bytenite.secrets.call"
 local config = require "bytenite.secrets.config"
 local core = require "bytenite.secrets.core"
+local credential = require "bytenite.secrets.credential"
 local errors = require "bytenite.secrets.errors"
 local record = require "bytenite.secrets.record"
 local Session = require "bytenite.secrets.session"
@@ -197,20 +198,6 @@ local function check_key(name, key)
   end
 end
 
----@return string|bytenite.secrets.SecretString|nil
----@return bytenite.secrets.Error? err of kind config
-local function ask_key(op, key)
-  if type(key) ~= "function" then return key end
-  local value, message = key()
-  if type(value) == "string" or core.is_secret_string(value) then return value end
-  if value ~= nil then message = "it returned a " .. arguments.type_name(value) end
-  return nil, errors.new {
-    kind = "config",
-    op = op,
-    message = "the secretKey function gave none: " .. errors.clean(message or "it returned nil"),
-  }
-end
-
 ---Creates a secret, or replaces it.
 ---@param secret bytenite.secrets.Secret fields that are not given are not sent
 ---@param secretKey bytenite.secrets.Credential 1 byte to 64 KiB of UTF-8
@@ -228,7 +215,7 @@ function Client:put(secret, secretKey, call, ...)
   local err = record.check_values(op, secret)
   if err then return nil, err end
   local key
-  key, err = ask_key(op, secretKey)
+  key, err = credential.ask(op, secretKey, "the secretKey function")
   if not key then return nil, err end
   return run_put(self, start(self, op, limits), secret, key)
 end
@@ -277,17 +264,14 @@ function Client:rotate(secretType, id, secretKey, call, ...)
   if err then return nil, err end
   local running = start(self, op, limits)
   local key, secret
-  key, err = ask_key(op, secretKey)
+  key, err = credential.ask(op, secretKey, "the secretKey function")
   if not key then return nil, err end
   err = invalid_key(op, key)
   if err then return nil, err end
   secret, err = run_get(self, running, secretType, id)
   if not secret then return nil, err end
-  if core.inexact[secret] then
-    err = record.invalid(op, "params", "holds an integer that this Lua would round")
-    err.hint = "write the whole record with put, such a number as a string"
-    return nil, err
-  end
+  err = record.check_values(op, secret)
+  if err then return nil, err end
   return run_put(self, running, secret, key)
 end
 
@@ -337,4 +321,20 @@ function Client:__tostring()
   return ("%s (%s)"):format(Client.__name, state)
 end
 
-return { new = new, methods = Client }
+---A client for when none can be made: it checks its arguments like any other, and then every call
+---returns the reason.
+---@param err bytenite.secrets.Error
+---@return bytenite.secrets.Client
+local function impossible(err)
+  local function refuse()
+    return nil, err
+  end
+  return setmetatable({
+    core = {},
+    settings = { values = config.DEFAULTS, credential = { kind = "api_key" } },
+    session = { authorize = refuse, exchange = refuse },
+    budget = Call.budget(),
+  }, Client)
+end
+
+return { new = new, impossible = impossible, methods = Client }

@@ -2,7 +2,10 @@
 
 local arguments = require "bytenite.secrets.arguments"
 local core = require "bytenite.secrets.core"
+local credential = require "bytenite.secrets.credential"
+local environment = require "bytenite.secrets.environment"
 local errors = require "bytenite.secrets.errors"
+local proxy = require "bytenite.secrets.proxy"
 
 ---@class bytenite.secrets.Options
 ---@field api_key bytenite.secrets.Credential? exchanged for access tokens
@@ -49,10 +52,6 @@ local function check_app(value)
   if not value.name then return "{ name = string, version = string }" end
 end
 
-local function whole_number(least, most)
-  return arguments.whole(least, most)
-end
-
 local CHECKS = {
   access_token = arguments.credential(),
   allow_http = arguments.of_type("boolean"),
@@ -67,10 +66,10 @@ local CHECKS = {
   connect_timeout = arguments.seconds(),
   deadline = arguments.seconds(),
   ignore_env = arguments.of_type("boolean"),
-  max_response_bytes = whole_number(1, 2 ^ 31),
+  max_response_bytes = arguments.whole(1, 2 ^ 31),
   on_event = arguments.of_type("function"),
   proxy = arguments.of_type("string"),
-  retries = whole_number(0, 10),
+  retries = arguments.whole(0, 10),
   timeout = arguments.seconds(),
 }
 
@@ -96,30 +95,17 @@ local VARIABLES = {
 
 local SECRET_SETTINGS = { api_key = true, access_token = true }
 
-local config = {}
-
----@param text string
----@param hint string?
----@return bytenite.secrets.Error of kind config
-local function problem(text, hint)
-  return errors.new { kind = "config", op = "new", message = text, hint = hint }
-end
-
--- An empty variable is an unset one.
-local function variable(name)
-  local value = os.getenv(name)
-  if value ~= "" then return value end
-end
+local config = { DEFAULTS = DEFAULTS }
 
 ---@return any value as an option would have it
 ---@return bytenite.secrets.Error? err when the variable is malformed
 local function from_variable(option, name)
-  local text = variable(name)
+  local text = environment.get(name)
   if text == nil or type(DEFAULTS[option]) ~= "number" then return text end
   local number = text:find("^%s*%d+%.?%d*%s*$") and tonumber(text)
   local wanted = CHECKS[option](number)
   if wanted then
-    return nil, problem(("%s: %s expected, got %q"):format(name, wanted, errors.clean(text)))
+    return nil, errors.config(("%s: %s expected, got %q"):format(name, wanted, errors.clean(text)))
   end
   return number
 end
@@ -161,71 +147,35 @@ local function check_texts(settings)
   for _, name in ipairs { "base_url", "ca_file", "ca_path", "client_cert", "client_key" } do
     local value = settings.values[name]
     if value and value:find("\0", 1, true) then
-      return problem(name_of(settings, name) .. " holds a zero byte")
+      return errors.config(name_of(settings, name) .. " holds a zero byte")
     end
   end
 end
 
--- Proxies ---------------------------------------------------------------------------------------
-
-local PROXY_VARIABLES = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }
-
-local PROXY_SCHEMES =
-  { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
-
-local function is_loopback(url)
-  local host = url:lower():match("^https?://([^/]*)")
-  host = host and host:gsub(":%d*$", "")
-  return host ~= nil
-    and (host == "localhost" or host == "[::1]" or host:find("^127%.%d+%.%d+%.%d+$") ~= nil)
-end
-
--- The usual proxy variables, for a service on another machine. That is for the core to say; here
--- the common forms of this machine's name keep the variables from being read at all.
+-- The usual proxy variables come last.
 local function read_proxy(settings)
-  if settings.values.proxy ~= nil or is_loopback(settings.values.base_url) then return end
-  for _, name in ipairs(PROXY_VARIABLES) do
-    local proxy = variable(name)
-    if proxy then
-      set(settings, "proxy", proxy, "environment")
-      settings.proxy_variable = name
-      settings.remote_proxy = true
-      settings.no_proxy = variable("no_proxy") or variable("NO_PROXY")
-      return
-    end
-  end
-end
-
--- Without what ends a login in a URL, and without control characters, also as escapes.
-local function is_proxy_login(text)
-  return not text:find("[%c%s/?#@\\]") and not text:find("%%[01]%x")
-end
-
--- A host, and a port if there is one.
-local function is_proxy_address(text)
-  local rest = text:match("^[%w._-]+(.*)$") or text:match("^%[[%x:.]+%](.*)$")
-  if not rest then return false end
-  local port = rest:match("^:(%d%d?%d?%d?%d?)/?$")
-  if port then return tonumber(port) >= 1 and tonumber(port) <= 65535 end
-  return rest == "" or rest == "/"
-end
-
--- libcurl quotes a proxy that it cannot read in its error, password included, and goes without
--- some others, so it only gets to see what is beyond doubt.
-local function is_proxy(text)
-  local scheme, rest = text:match("^(%a[%w+.-]*)://(.*)$")
-  if scheme and not PROXY_SCHEMES[scheme:lower()] then return false end
-  rest = rest or text
-  local login, address = rest:match("^(.*)@(.*)$")
-  return (not login or is_proxy_login(login)) and is_proxy_address(address or rest)
+  if settings.values.proxy ~= nil then return end
+  local url, name, no_proxy = proxy.from_environment(settings.values.base_url)
+  if not url then return end
+  set(settings, "proxy", url, "environment")
+  settings.proxy_variable, settings.no_proxy, settings.remote_proxy = name, no_proxy, true
 end
 
 ---@return bytenite.secrets.Error?
 local function check_proxy(settings)
-  local proxy = settings.values.proxy
-  if not proxy or proxy == "" or is_proxy(proxy) then return end
-  return problem(name_of(settings, "proxy") .. " is not a proxy such as http://proxy.example:3128",
+  local url = settings.values.proxy
+  if not url or url == "" or proxy.is_valid(url) then return end
+  return errors.config(
+    name_of(settings, "proxy") .. " is not a proxy such as http://proxy.example:3128",
     "write special characters of a user name or password as escapes, such as %40 for @")
+end
+
+---@return bytenite.secrets.Error?
+local function read_credential(settings, options)
+  local source, origin = credential.find(options)
+  if not source then return origin end
+  settings.credential = source
+  set(settings, source.kind, source.value, origin)
 end
 
 -- Files and names -------------------------------------------------------------------------------
@@ -246,11 +196,11 @@ local function check_files(values)
   for _, name in ipairs { "client_cert", "client_key" } do
     if values[name] then
       local reason = unreadable(values[name])
-      if reason then return problem(("option %s: %s"):format(name, reason)) end
+      if reason then return errors.config(("option %s: %s"):format(name, reason)) end
     end
   end
   if values.client_key and not values.client_cert then
-    return problem("option client_key is given without client_cert")
+    return errors.config("option client_key is given without client_cert")
   end
 end
 
@@ -267,107 +217,6 @@ local function check_user_agent(values)
       }
     end
   end
-end
-
--- Credentials -----------------------------------------------------------------------------------
-
----@class bytenite.secrets.CredentialSource
----@field kind "api_key"|"access_token"
----@field value bytenite.secrets.SecretString|string|fun(): any, string? a string only when too long
----@field trim boolean whether a newline at its end is dropped
----@field name string for messages, such as "BYTENITE_API_KEY"
-
-local function both(first, second)
-  return problem(("both %s and %s are given"):format(first, second), "keep one of them")
-end
-
----@return bytenite.secrets.CredentialSource?
----@return bytenite.secrets.Error?
-local function from_options(options)
-  if options.api_key ~= nil and options.access_token ~= nil then
-    return nil, both("option api_key", "option access_token")
-  end
-  local kind = options.api_key ~= nil and "api_key" or "access_token"
-  local value = options[kind]
-  if value == nil then return nil end
-  local source = { kind = kind, value = value, trim = true, name = "option " .. kind }
-  if type(value) == "string" then
-    source.trim = false
-    -- So that it is not seen where somebody dumps the client.
-    source.value = core.secret_from_string(value) or value
-  end
-  return source
-end
-
--- Read again at each exchange, so that a key that was replaced is found.
-local function file_credential(path)
-  return function()
-    local secret, text = core.secret_from_file(path)
-    return secret, text and "the file of BYTENITE_API_KEY_FILE " .. text
-  end
-end
-
-local FILE_HINT = "a file that others may read goes through option api_key: "
-  .. "secrets.from_file(path, { shared = true })"
-
----@return bytenite.secrets.CredentialSource?
----@return bytenite.secrets.Error?
-local function from_environment()
-  local given = {}
-  for _, name in ipairs { "BYTENITE_API_KEY", "BYTENITE_API_KEY_FILE", "BYTENITE_ACCESS_TOKEN" } do
-    if variable(name) then given[#given + 1] = name end
-  end
-  if #given > 1 then return nil, both(given[1], given[2]) end
-  local name = given[1]
-  if not name then return nil end
-  local source = {
-    kind = name == "BYTENITE_ACCESS_TOKEN" and "access_token" or "api_key",
-    trim = true,
-    name = name,
-  }
-  local secret, text
-  if name == "BYTENITE_API_KEY_FILE" then
-    source.value = file_credential(variable(name))
-    secret, text = source.value()
-    if not secret then return nil, problem(text, text:find("shared", 1, true) and FILE_HINT) end
-  else
-    secret, text = core.secret_from_env(name)
-    source.value = secret
-    if not secret then return nil, problem(("%s %s"):format(name, text)) end
-  end
-  local ok, reason = core.check_token(secret, true)
-  if not ok then return nil, problem(("%s %s"):format(name, reason)) end
-  return source
-end
-
----@return bytenite.secrets.Error?
-local function check_static(source)
-  if type(source.value) == "function" then return end
-  local ok, reason = core.check_token(source.value, source.trim)
-  if ok then return end
-  return errors.new { kind = "invalid", op = "new", message = source.name .. " " .. reason }
-end
-
----@return bytenite.secrets.Error?
-local function read_credential(settings, options)
-  local source, err = from_options(options)
-  local origin = "option"
-  if not source and not err and not options.ignore_env then
-    source, err = from_environment()
-    origin = "environment"
-  end
-  if err then return err end
-  if not source then
-    local tried = "option api_key, option access_token"
-    if not options.ignore_env then
-      tried = tried .. ", BYTENITE_API_KEY, BYTENITE_API_KEY_FILE, BYTENITE_ACCESS_TOKEN"
-    end
-    return problem("no credential is set; looked at " .. tried,
-      "set BYTENITE_API_KEY, or pass api_key to secrets.new")
-  end
-  settings.credential = source
-  set(settings, source.kind, source.value, origin)
-  return check_static(source)
 end
 
 -- Reading and telling ---------------------------------------------------------------------------
@@ -428,20 +277,14 @@ function config.open(settings)
     user_agent = user_agent(values.app),
   }
   if opened then return opened end
-  return nil, problem(option and name_of(settings, option) .. " " .. text or text)
-end
-
--- A proxy's URL may hold a password.
-local function without_login(url)
-  local scheme = url:match("^%a[%w+.-]*://") or ""
-  return scheme .. url:sub(#scheme + 1):gsub("^.*@", "")
+  return nil, errors.config(option and name_of(settings, option) .. " " .. text or text)
 end
 
 local function shown(name, value, source)
   if value == nil then return nil end
   if type(value) == "function" and source == "option" then return "(function)" end
   if SECRET_SETTINGS[name] then return "(set)" end
-  if name == "proxy" then return without_login(value) end
+  if name == "proxy" then return proxy.without_login(value) end
   return value
 end
 

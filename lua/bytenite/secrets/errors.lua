@@ -36,9 +36,7 @@ local core = require "bytenite.secrets.core"
 ---@field retry_after number? seconds that the server asks to wait
 ---@field hint string? what to do next
 ---@field cause string? the library's own text, such as "curl 60: ..."
-local methods = {}
-
-local metatable = { __name = "bytenite.secrets.Error", __index = methods }
+local metatable = { __name = "bytenite.secrets.Error" }
 
 local MESSAGE_MAX = 512
 
@@ -68,7 +66,7 @@ local HINTS = {
   forbidden = "ask for permission to manage secrets, or use another API key",
   not_found = "check secretType and id; list() shows what there is",
   conflict = "look at what there is with list(), then decide anew",
-  rejected = "check what was sent; secrets.validate looks at a record",
+  rejected = "look at what the service says, and at what was sent",
   rate_limited = "call less often, or later",
   unavailable = "try again later",
   server = "try again later; if it stays, report the request id to the service",
@@ -165,7 +163,7 @@ function errors.classify(facts)
     return reason, RETRYABLE_KINDS[reason], sent
   elseif reason == "curl" then
     local kind = CURL_KINDS[facts.curl] or "network"
-    if kind == "tls" then return kind, facts.curl == CURL_HANDSHAKE, false end
+    if kind == "tls" then return kind, errors.is_handshake(facts), false end
     return kind, RETRYABLE_KINDS[kind] or false, sent
   end
   return "protocol", false, true -- a whole answer of the wrong form, or too large a one
@@ -176,6 +174,21 @@ local function clean_character(bytes)
   local first = bytes:byte()
   local length = first < 0xC2 and 0 or first < 0xE0 and 2 or first < 0xF0 and 3 or 4
   if #bytes ~= length or first > 0xF4 then return "?" end
+end
+
+---Whether a TLS handshake failed without a verdict on the certificate.
+---@param facts table
+---@return boolean
+function errors.is_handshake(facts)
+  return facts.reason == "curl" and facts.curl == CURL_HANDSHAKE
+end
+
+---Whether a call should try once more by itself.
+---@param facts table
+---@return boolean
+function errors.is_worth_retrying(facts)
+  local kind, retryable = errors.classify(facts)
+  return retryable and kind ~= "memory" and kind ~= "cancelled"
 end
 
 ---Makes text from outside fit for one line on a terminal: UTF-8 without control characters, line
@@ -213,6 +226,14 @@ function errors.new(fields)
   return setmetatable(fields, metatable)
 end
 
+---An Error of kind config, from secrets.new.
+---@param text string
+---@param hint string?
+---@return bytenite.secrets.Error
+function errors.config(text, hint)
+  return errors.new { kind = "config", op = "new", message = text, hint = hint }
+end
+
 -- Only a delete names a secret that the service looks up.
 local function is_misdirected(kind, totals)
   return kind == "not_found" and not totals.of_record
@@ -240,6 +261,15 @@ local function describe(kind, facts, totals)
   return text
 end
 
+-- What to do next, where the kind alone does not say it.
+local function hint_of(kind, facts, totals)
+  if is_misdirected(kind, totals) then return HINTS.protocol end
+  if facts.reason == "limit" then
+    return "ask for less with a filter, or allow more with max_response_bytes"
+  end
+  if facts.retry_after then return ("try again in %d s"):format(facts.retry_after) end
+end
+
 ---Makes an Error of a failed exchange's facts.
 ---@param op string
 ---@param facts table
@@ -253,7 +283,7 @@ function errors.from_facts(op, facts, totals)
     kind = kind,
     op = op,
     message = describe(kind, facts, totals),
-    hint = is_misdirected(kind, totals) and HINTS.protocol or nil,
+    hint = hint_of(kind, facts, totals),
     status = facts.status,
     code = facts.code,
     description = facts.description and errors.clean(facts.description),

@@ -83,6 +83,11 @@ end
 ---@param secret bytenite.secrets.Secret
 ---@return bytenite.secrets.Error?
 function record.check_values(op, secret)
+  if core.inexact[secret] then
+    local err = record.invalid(op, "the record", "holds an integer that this Lua would round")
+    err.hint = "make a new record, with such a number as a string"
+    return err
+  end
   local params = secret.params
   if params and (#params > 0 or getmetatable(params) == core.array_mt) then
     return record.invalid(op, "params", "is an array, and has to be an object")

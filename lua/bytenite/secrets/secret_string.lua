@@ -97,6 +97,8 @@ function secret_string.injected(id, secretType, ...)
   arguments.no_more("injected", ...)
   local ok, reason = core.check_segment(id)
   if not ok then return nil, record.invalid("injected", "id", reason) end
+  ok, reason = core.check_segment(secretType or "other")
+  if not ok then return nil, record.invalid("injected", "secretType", reason) end
   local names = { id .. "_SECRET_KEY", id }
   if secretType == "other" then
     names = { id }

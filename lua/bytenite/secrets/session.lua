@@ -1,7 +1,7 @@
 -- The access token of one client: where it comes from, when it is renewed.
 
-local arguments = require "bytenite.secrets.arguments"
 local core = require "bytenite.secrets.core"
+local credential = require "bytenite.secrets.credential"
 local errors = require "bytenite.secrets.errors"
 
 local Session = {}
@@ -24,30 +24,10 @@ function Session.new(core_client, source)
   }, Session)
 end
 
----@return bytenite.secrets.Error of kind config
-local function no_credential(op, source, message)
-  return errors.new {
-    kind = "config",
-    op = op,
-    message = ("%s gave none: %s"):format(source.name, message),
-  }
-end
-
----The credential itself: what was given, or what the function that was given returns now.
----@return string|bytenite.secrets.SecretString|nil
----@return bytenite.secrets.Error?
-local function ask(op, source)
-  if type(source.value) ~= "function" then return source.value end
-  local value, message = source.value()
-  if type(value) == "string" or core.is_secret_string(value) then return value end
-  if value ~= nil then message = "it returned a " .. arguments.type_name(value) end
-  return nil, no_credential(op, source, errors.clean(message or "it returned nil"))
-end
-
 -- A token that was given -------------------------------------------------------------------------
 
 local function take_given_token(self, op)
-  local token, err = ask(op, self.source)
+  local token, err = credential.ask(op, self.source.value, self.source.name)
   if not token then return nil, err end
   local ok, facts = self.core:authorize(token, self.source.trim)
   if not ok then return nil, errors.from_facts(op, facts, { attempts = 0, sends = 0 }) end
@@ -66,21 +46,21 @@ end
 ---@return bytenite.secrets.Error?
 function Session:exchange(call)
   self.refused = nil
-  local key, err = ask(call.op, self.source)
+  local key, err = credential.ask(call.op, self.source.value, self.source.name)
   if not key then return nil, err end
-  local lifetime, scope_or_error = call:run(function(seconds)
+  local answer
+  answer, err = call:run(function(seconds)
     return self.core:authenticate(key, seconds, self.source.trim)
-  end, { purpose = call.op ~= "authenticate" and "access token" or nil })
-  if not lifetime then
-    err = scope_or_error
+  end, { purpose = call.op ~= "authenticate" and "getting an access token" or nil })
+  if not answer then
     if err.kind == "unauthorized" or err.kind == "forbidden" then
       self.refused, self.rest_ends = errors.again(err, call.op), core.monotonic() + REST
     end
     return nil, err
   end
-  plan_renewal(self, lifetime)
-  call:notify { event = "renewal", expires_in = lifetime }
-  return { expiresIn = lifetime, scope = scope_or_error }
+  plan_renewal(self, answer.expiresIn)
+  call:notify { event = "renewal", expires_in = answer.expiresIn }
+  return answer
 end
 
 -- As exchange, unless the key was refused a moment ago.
