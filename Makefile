@@ -103,6 +103,8 @@ spec: $(BUILD)/process.so $(BUILD)/sabotage.so # what `make test` runs once all 
 
 .PHONY: lint
 lint: # luacheck, and the C for all versions of Lua with warnings as errors
+	! awk 'length > 80 { print FILENAME ":" FNR ": over 80 columns"; found = 1 } \
+	  END { exit !found }' $$(find src spec -name '*.[ch]')
 	luacheck -q lua spec rockspec/*.rockspec rockspec/*/*.rockspec
 	for version in 5.1 5.2 5.3 jit; do \
 	  $(MAKE) --no-print-directory -s core emulator LUA_VERSION=$$version \

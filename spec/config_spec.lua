@@ -102,14 +102,14 @@ describe("options of secrets.new", function()
       ca_path = "string",
       client_cert = "string",
       client_key = "string",
-      connect_timeout = "seconds over 0, up to 3600,",
-      deadline = "seconds over 0, up to 3600,",
+      connect_timeout = "a number of seconds over 0, up to 3600,",
+      deadline = "a number of seconds over 0, up to 3600,",
       ignore_env = "boolean",
       max_response_bytes = "a whole number from 1 to 2147483648",
       on_event = "function",
       proxy = "string",
       retries = "a whole number from 0 to 10",
-      timeout = "seconds over 0, up to 3600,",
+      timeout = "a number of seconds over 0, up to 3600,",
     }
     for name, text in pairs(wanted) do
       raises(("new: option %s: %s expected, got userdata"):format(name, text),
@@ -124,7 +124,8 @@ describe("options of secrets.new", function()
   it("raise for times out of range", function()
     for _, name in ipairs { "connect_timeout", "timeout", "deadline" } do
       for _, value in ipairs { 0, -1, 3600.5, math.huge, 0 / 0 } do
-        raises(("new: option %s: seconds over 0, up to 3600, expected, got %s"):format(name,
+        raises(("new: option %s: a number of seconds over 0, up to 3600, expected, got %s")
+          :format(name,
           tostring(value)), { [name] = value })
       end
       for _, value in ipairs { 0.001, 3600 } do

@@ -112,7 +112,8 @@ describe("misuse of a client raises", function()
     method_raises("list: options: table expected, got number", "list", nil, 5)
     for _, name in ipairs { "timeout", "deadline" } do
       for _, value in ipairs { 0, -1, 3601, 0 / 0 } do
-        method_raises(("list: option %s: seconds over 0, up to 3600, expected, got %s"):format(name,
+        method_raises(("list: option %s: a number of seconds over 0, up to 3600, expected, got %s")
+          :format(name,
           tostring(value)), "list", nil, { [name] = value })
       end
     end

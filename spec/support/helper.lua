@@ -1,5 +1,5 @@
--- Loaded before the specs: a clean environment, and a full collection after each test, so that
--- what a test left behind is released while that test is still to blame.
+-- Loaded before the specs: a full collection after each test, so that what a test left behind is
+-- released while that test is still to blame.
 
 local busted = require "busted"
 

@@ -97,7 +97,8 @@ static int process_pipe(lua_State *L) {
 static int process_read(lua_State *L) {
   char bytes[65536];
   int fd = (int)luaL_checkinteger(L, 1);
-  lua_pushlstring(L, bytes, (size_t)check(L, (int)read(fd, bytes, sizeof bytes)));
+  int got = check(L, (int)read(fd, bytes, sizeof bytes));
+  lua_pushlstring(L, bytes, (size_t)got);
   return 1;
 }
 

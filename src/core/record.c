@@ -42,11 +42,11 @@ static const char *check_address(
 
 /* Writes the field whose value is on top, and pops it. */
 static const char *write_field(
-  lua_State *L, buffer *out, const char *name, const char **field
+  lua_State *L, buffer *out, const char *separator, const char *name,
+  const char **field
 ) {
   const char *problem;
-  buffer_text(out, out->data != NULL && out->data[out->length - 1] == '{'
-    ? "" : ",");
+  buffer_text(out, separator);
   json_write_string(out, name, strlen(name));
   buffer_text(out, ":");
   problem = json_encode(L, -1, out, name, JSON_FIELD_DEPTH);
@@ -61,6 +61,7 @@ static const char *write_field(
 static const char *write_known(
   lua_State *L, int index, buffer *out, const char **field
 ) {
+  const char *separator = "";
   size_t i;
   for (i = 0; known_fields[i] != NULL; i++) {
     const char *problem;
@@ -70,8 +71,9 @@ static const char *write_known(
       lua_pop(L, 1);
       continue;
     }
-    problem = write_field(L, out, known_fields[i], field);
+    problem = write_field(L, out, separator, known_fields[i], field);
     if (problem != NULL) return problem;
+    separator = ",";
   }
   return NULL;
 }
@@ -96,7 +98,7 @@ static const char *write_others(
       lua_pop(L, 1);
       continue;
     }
-    problem = write_field(L, out, name, field);
+    problem = write_field(L, out, ",", name, field);
     if (problem != NULL) return problem;
   }
   return NULL;

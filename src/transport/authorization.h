@@ -11,7 +11,7 @@
 #define TOKEN_MAX (8 * 1024)
 
 typedef struct authorization {
-  secret *line;    /* `Authorization: [scheme ]token`; NULL when there is none */
+  secret *line;    /* `Authorization: [scheme ]token`, or NULL for none */
   size_t token_at; /* where the token starts in it */
 } authorization;
 

@@ -164,7 +164,9 @@ static const char *read_ca_file(buffer *ca, const char *path) {
   if (!complete || ca->state != BUFFER_OK) {
     return "cannot be read as a file of at most 4 MiB";
   }
-  if (strstr(ca->data, "-----BEGIN ") == NULL) return "holds no PEM certificate";
+  if (strstr(ca->data, "-----BEGIN ") == NULL) {
+    return "holds no PEM certificate";
+  }
   ca->length--;
   return NULL;
 }

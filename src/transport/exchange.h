@@ -57,7 +57,8 @@ typedef struct exchange {
 /* Makes an empty exchange that takes no memory. */
 void exchange_init(exchange *x, http_method method, size_t answer_limit);
 
-/* Hands the request to libcurl. transport_wait does the rest, until `end` is no longer EXCHANGE_RUNNING. */
+/* Hands the request to libcurl. transport_wait does the rest, until `end` is no
+ * longer EXCHANGE_RUNNING. */
 void exchange_start(exchange *x, transport *t, long timeout_ms);
 
 /* Called by the transport when libcurl is done with it. */

@@ -1,4 +1,4 @@
-/* Memory that may hold a secret: every byte is wiped before it is given back. */
+/* Memory that may hold a secret: all of it is wiped before it is given back. */
 #ifndef BYTENITE_MEMORY_H
 #define BYTENITE_MEMORY_H
 

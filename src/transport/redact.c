@@ -5,6 +5,9 @@
 /* Shorter runs occur by chance in ordinary words. */
 #define SHORTEST_PART 8
 
+/* What is shorter than this occurs in ordinary words all over. */
+#define SHORTEST_WORD 4
+
 /* How many bytes at `text` stand somewhere in `secret`, at least `least`;
  * else 0. */
 static size_t common_run(
@@ -31,7 +34,13 @@ void redact(
   size_t at = 0;
   if (secret_length == 0) return;
   while (at < length) {
-    size_t run = common_run(text + at, length - at, secret, secret_length, least);
+    size_t run = common_run(
+      text + at, length - at, secret, secret_length, least
+    );
+    if (run > 0 && secret_length < SHORTEST_WORD) {
+      memset(text, '*', length);
+      return;
+    }
     if (run > 0) memset(text + at, '*', run);
     at += run > 0 ? run : 1;
   }

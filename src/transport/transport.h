@@ -73,8 +73,8 @@ const char *transport_open(
  * when memory is short. */
 bool transport_enter(transport *t, bool *forked);
 
-/* Makes room for the sockets of all exchanges: a shortage while libcurl works on
- * them would be the end of its multi handle. False when memory is short. */
+/* Makes room for the sockets of all exchanges: a shortage while libcurl works
+ * on them would be the end of its multi handle. False when memory is short. */
 bool transport_make_room(transport *t);
 
 typedef enum transport_event {

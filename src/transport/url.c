@@ -22,7 +22,9 @@ static const char *text_problem(const char *url) {
   }
   if (c - url > URL_MAX) return "is longer than 2,048 bytes";
   if (strchr(url, '?') != NULL) return "has a query, which a base cannot have";
-  if (strchr(url, '#') != NULL) return "has a fragment, which a base cannot have";
+  if (strchr(url, '#') != NULL) {
+    return "has a fragment, which a base cannot have";
+  }
   return NULL;
 }
 
@@ -58,8 +60,10 @@ static bool has_dot_segment(const char *path) {
     path += strspn(path, "/");
     end = path + strcspn(path, "/");
     first = dot_length(path);
-    if (first > 0 && path + first == end) return true;
-    if (first > 0 && path + first + dot_length(path + first) == end) return true;
+    if (first > 0) {
+      path += first;
+      if (path == end || path + dot_length(path) == end) return true;
+    }
     path = end;
   }
   return false;

@@ -93,7 +93,7 @@ end
 function arguments.seconds()
   return function(value)
     if type(value) ~= "number" or not (value > 0 and value <= 3600) then
-      return "seconds over 0, up to 3600,", number_text(value)
+      return "a number of seconds over 0, up to 3600,", number_text(value)
     end
   end
 end

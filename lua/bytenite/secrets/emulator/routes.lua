@@ -254,7 +254,7 @@ function operations.delete(_, secret_type, id)
   if not secret_type or not id then return refuse(400, "malformed escape in the path") end
   if secret_type == "" or id == "" then return refuse(400, "empty segment in the path") end
   local entry = by_key[key_of(secret_type, id)]
-  if not entry then return refuse(404, "there is no such secret") end
+  if not entry then return refuse(404, "nothing is stored under this type and id") end
   remove(entry)
   return succeed("secret removed")
 end
