@@ -125,6 +125,13 @@ valgrind: setup-test ## run the specs under valgrind's memcheck
 	  --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	  --errors-for-leak-kinds=definite"
 
+.PHONY: torture torture-short
+torture: setup-test ## let every allocation and system call fail, also under the sanitizers
+	@spec/torture/run long
+
+torture-short: setup-test # the same in about a minute, with one in 40 of OpenSSL's allocations
+	@spec/torture/run short
+
 FUZZ_SECONDS = 3600
 
 .PHONY: fuzz fuzz-short

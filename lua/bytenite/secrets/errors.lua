@@ -226,12 +226,21 @@ function errors.new(fields)
   return setmetatable(fields, metatable)
 end
 
+---The kind of a problem that the core tells of in words: the one given, or memory.
+---@param problem string
+---@param kind bytenite.secrets.ErrorKind
+---@return bytenite.secrets.ErrorKind
+function errors.kind_of_problem(problem, kind)
+  return problem:find("memory is short", 1, true) and "memory" or kind
+end
+
 ---An Error of kind config, from secrets.new.
 ---@param text string
 ---@param hint string?
 ---@return bytenite.secrets.Error
 function errors.config(text, hint)
-  return errors.new { kind = "config", op = "new", message = text, hint = hint }
+  local kind = errors.kind_of_problem(text, "config")
+  return errors.new { kind = kind, op = "new", message = text, hint = hint }
 end
 
 -- Only a delete names a secret that the service looks up.

@@ -22,6 +22,7 @@ local ENV_OPTIONS = { unset = arguments.of_type("boolean") }
 ---@return bytenite.secrets.Error?
 local function result(op, kind, subject, secret, problem)
   if secret then return secret end
+  kind = errors.kind_of_problem(problem, kind)
   return nil, errors.new { kind = kind, op = op, message = subject .. " " .. problem }
 end
 

@@ -1,0 +1,7 @@
+/* The module's memory.c, as it is, on an allocator that can fail. */
+#include "module_memory.h"
+
+#define calloc module_calloc
+#define free module_free
+
+#include "../../src/transport/memory.c"
