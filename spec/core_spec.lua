@@ -1,3 +1,4 @@
+local child = require "child"
 local core = require "bytenite.secrets.core"
 local emulators = require "bytenite.secrets.emulator"
 local process = require "process"
@@ -80,18 +81,6 @@ local function with_finalizer(finalizer, skipped, work)
   return calm_down(pause, multiplier, pcall(work))
 end
 
---- Runs a script in a Lua of its own, which closes its state at the end.
-local function run_script(script)
-  local pid, output = process.spawn(os.getenv("LUA") or "lua", "-e", script)
-  local text = ""
-  repeat
-    local more = process.read(output)
-    text = text .. more
-  until more == ""
-  process.close(output)
-  return process.wait(pid), text
-end
-
 local function open_descriptors()
   local listing = assert(io.popen("ls /proc/" .. process.pid() .. "/fd | wc -l"))
   local count = tonumber(listing:read("*l"))
@@ -115,7 +104,7 @@ describe("bytenite.secrets.core", function()
 
   describe("when it is loaded", function()
     it("sets no globals", function()
-      local status, text = run_script([[
+      local status, text = child.run([[
         local before = {}
         for name in pairs(_G) do before[name] = true end
         require "bytenite.secrets.core"
@@ -128,7 +117,7 @@ describe("bytenite.secrets.core", function()
     end)
 
     it("loaded once more knows what the first one marked", function()
-      local status, text = run_script([[
+      local status, text = child.run([[
         local first = require "bytenite.secrets.core"
         package.loaded["bytenite.secrets.core"] = nil
         local second = require "bytenite.secrets.core"
@@ -359,7 +348,7 @@ describe("bytenite.secrets.core", function()
         %s
       ]]
       for _, ending in ipairs { "", "os.exit(0, true)", "first, second = nil", "second:close()" } do
-        assert.equal(0, (run_script(script:format(emulator.url, emulator.api_key, ending))))
+        assert.equal(0, (child.run(script:format(emulator.url, emulator.api_key, ending))))
       end
     end)
   end)

@@ -1,27 +1,15 @@
 -- The functions of the module itself: what requiring it does, and the client that they share.
 
+local child = require "child"
 local emulators = require "bytenite.secrets.emulator"
 local environment = require "environment"
-local process = require "process"
 local secrets = require "bytenite.secrets"
 
 local RECORD = { id = "my-key", secretType = "s3" }
 
--- Runs a Lua text in a process of its own and returns what it writes.
-local function run(text)
-  local pid, fd = process.spawn(os.getenv "LUA" or "lua", "-e", text)
-  local pieces = {}
-  repeat
-    local piece = process.read(fd)
-    pieces[#pieces + 1] = piece
-  until piece == ""
-  process.close(fd)
-  return process.wait(pid), table.concat(pieces)
-end
-
 describe("requiring bytenite.secrets", function()
   it("makes no global variables", function()
-    local status, output = run [[
+    local status, output = child.run [[
       local before = {}
       for name in pairs(_G) do before[name] = true end
       require "bytenite.secrets"
@@ -35,7 +23,7 @@ describe("requiring bytenite.secrets", function()
   end)
 
   it("reads no variables and files, and leaves nothing open", function()
-    local status, output = run [[
+    local status, output = child.run [[
       local process = require "process"
       -- New descriptors get the lowest numbers that are free.
       local function free_descriptors()

@@ -1,5 +1,5 @@
 local errors = require "bytenite.secrets.errors"
-local process = require "process"
+local child = require "child"
 
 local function classify(fields)
   local kind, retryable, ambiguous = errors.classify(fields)
@@ -44,18 +44,6 @@ local function totals(fields)
     result[name] = value
   end
   return result
-end
-
---- Runs a script in another interpreter, and returns what it wrote and its exit status.
-local function run(script)
-  local pid, output = process.spawn("sh", "-c", '"$0" -e "$1" 2>&1', os.getenv("LUA") or "lua",
-    script)
-  local parts = {}
-  repeat
-    parts[#parts + 1] = process.read(output)
-  until parts[#parts] == ""
-  process.close(output)
-  return table.concat(parts), process.wait(pid)
 end
 
 describe("bytenite.secrets.errors", function()
@@ -321,7 +309,7 @@ describe("bytenite.secrets.errors", function()
     end)
 
     it("is printed by the interpreter when assert raises it", function()
-      local output, status = run([[
+      local status, output = child.run([[
         local errors = require "bytenite.secrets.errors"
         assert(nil, errors.new { kind = "tls", op = "list", message = "no trusted connection" })
       ]])

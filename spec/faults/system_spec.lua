@@ -2,6 +2,7 @@
 -- matrix. Each is played in a process of its own, which the fault cannot spoil for others.
 
 local certificates = require "certificates"
+local child = require "child"
 local faults = require "faults"
 local process = require "process"
 local raw_server = require "raw_server"
@@ -192,14 +193,13 @@ describe("A signal", function()
 
   -- What the interpreter does with Ctrl-C: a hook on its main thread.
   local function interrupt(script, server, signal)
-    local pid, fd = process.spawn("sh", "-c", 'exec "$0" -e "$1" 2>&1', os.getenv("LUA") or "lua",
-      faults.script(script, given(server.url)))
+    local pid, fd = child.start(faults.script(script, given(server.url)))
     assert.is_true(faults.eventually(function()
       return server:sends() == 1
     end))
     local started = socket.gettime()
     process.kill(pid, signal)
-    local output = faults.read_all(fd)
+    local output = child.read_all(fd)
     local status = process.wait(pid)
     return output, status, socket.gettime() - started
   end

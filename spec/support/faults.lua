@@ -6,13 +6,13 @@
 --                             what the script returns comes back, through JSON
 --   after_each(faults.clean_up)
 
+local child = require "child"
 local cjson = require "cjson"
 local core = require "bytenite.secrets.core"
 local lfs = require "lfs"
 local process = require "process"
 local raw_server = require "raw_server"
 local secrets = require "bytenite.secrets"
-local shell = require "shell"
 local socket = require "socket"
 
 local assert = require "luassert"
@@ -292,18 +292,7 @@ end
 
 -- Processes of their own --------------------------------------------------------------------------
 
-local SOURCE = "spec/support/sabotage.c"
 local SABOTAGE = (os.getenv("BUILD") or ".build") .. "/sabotage.so"
-local COMPILE = "%s -std=c11 -D_GNU_SOURCE -O1 -g -shared -fPIC -pthread -Isrc "
-  .. "$(pkg-config --cflags %s) -o %s.$$ %s 2>&1 && mv %s.$$ %s"
-
-local function build_sabotage()
-  local built = lfs.attributes(SABOTAGE, "modification")
-  if built and built >= lfs.attributes(SOURCE, "modification") then return end
-  local output, works = shell(COMPILE:format(os.getenv("CC") or "cc", os.getenv("LUA") or "lua",
-    SABOTAGE, SOURCE, SABOTAGE, SABOTAGE))
-  assert(works, output)
-end
 
 local CHILD = [[
 local cjson = require "cjson"
@@ -331,22 +320,10 @@ function faults.spawn(...)
   return pid, fd
 end
 
----@param fd integer
----@return string all that comes until its end; it is closed
-function faults.read_all(fd)
-  local pieces = {}
-  repeat
-    pieces[#pieces + 1] = process.read(fd)
-  until pieces[#pieces] == ""
-  process.close(fd)
-  return table.concat(pieces)
-end
-
 ---@param script string Lua; it finds `given`, `faults` and `sabotage`
 ---@param given table?
 ---@return string
 function faults.script(script, given)
-  build_sabotage()
   return CHILD:format(cjson.encode(given or { slow = SLOW }), script)
 end
 
@@ -356,7 +333,7 @@ end
 ---@return any what the script returns
 function faults.child(script, given)
   local pid, fd = faults.spawn(os.getenv("LUA") or "lua", "-e", faults.script(script, given))
-  local output = faults.read_all(fd)
+  local output = child.read_all(fd)
   assert.are.equal(0, process.wait(pid), output)
   local results = cjson.decode(output)
   return (table.unpack or unpack)(results)
