@@ -7,6 +7,18 @@ local environment = require "bytenite.secrets.environment"
 local errors = require "bytenite.secrets.errors"
 local proxy = require "bytenite.secrets.proxy"
 
+---@class bytenite.secrets.Event
+---@field op string as Error.op
+---@field event "attempt"|"retry"|"renewal"
+---@field attempt integer? which one it was; 1 is the first
+---@field ok boolean? of an attempt
+---@field kind bytenite.secrets.ErrorKind? of an attempt that failed
+---@field status integer? of an attempt that failed with an answer
+---@field sends integer? requests that left with an attempt
+---@field seconds number? that an attempt took
+---@field wait number? seconds before a retry
+---@field expires_in integer? seconds that a new access token lives
+
 ---@class bytenite.secrets.Options
 ---@field api_key bytenite.secrets.Credential? exchanged for access tokens
 ---@field access_token bytenite.secrets.Credential? instead of api_key
@@ -25,7 +37,7 @@ local proxy = require "bytenite.secrets.proxy"
 ---@field proxy string? URL; by default the usual environment variables, for other machines than
 --- this one; "" for none
 ---@field app { name: string, version: string? }? added to the User-Agent
----@field on_event fun(event: table)? told of each attempt, retry and renewal
+---@field on_event fun(event: bytenite.secrets.Event)? told of each attempt, retry and renewal
 ---@field ignore_env boolean? ignores BYTENITE_* and the proxy variables; false by default
 
 -- A function returns one of the others, or nil and why it has none.
