@@ -6,6 +6,7 @@
 #include "redact.h"
 
 #define PART 8
+#define WORD 4
 
 /* A run that holds an asterisk was overwritten, at least in part. */
 static void check_clean(
@@ -21,13 +22,17 @@ static void check_clean(
   }
 }
 
-/* Whether the byte belongs to a run that text and secret have in common. */
+/* Whether the byte belongs to a run that text and secret have in common; with a
+ * short secret in the text every byte does. */
 static bool is_shared(
   const char *text, size_t length, size_t at, const char *secret,
   size_t secret_length
 ) {
   size_t part = secret_length < PART ? secret_length : PART;
   size_t from = at + 1 < part ? 0 : at + 1 - part;
+  if (secret_length > 0 && secret_length < WORD) {
+    return fuzz_contains(text, length, secret, secret_length);
+  }
   for (; part > 0 && from <= at && from + part <= length; from++) {
     if (fuzz_contains(secret, secret_length, text + from, part)) return true;
   }
