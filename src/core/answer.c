@@ -175,21 +175,28 @@ static int failed_status(lua_State *L, exchange *x) {
 
 /* --- the form of an answer --- */
 
-/* Pushes the object that a 2xx answer consists of and returns 0, or pushes a
- * failure. An answer whose end only the connection's end shows may have been
- * cut off where the JSON breaks off. */
-static int decode_object(lua_State *L, exchange *x, json_report *report) {
-  json_verdict verdict = json_decode(L, &x->answer, report);
-  if (x->answer.state == BUFFER_MEMORY) return failure(L, x, "memory", NULL);
+/* Pushes a failure and returns 2 unless the body of a 2xx answer is JSON. One
+ * whose end only the connection's end shows may have been cut off where the
+ * JSON breaks off. */
+static int check_json(lua_State *L, exchange *x, json_verdict verdict) {
+  if (verdict == JSON_VALID) return 0;
   if (verdict == JSON_INCOMPLETE && !x->framed) {
     return failure(L, x, "incomplete", "the body was cut off");
   }
   if (verdict == JSON_TOO_DEEP) {
     return failure(L, x, "form", "the answer is nested too deeply");
   }
-  if (verdict != JSON_VALID) {
-    return failure(L, x, "form", "the answer is not JSON");
-  }
+  return failure(L, x, "form", "the answer is not JSON");
+}
+
+/* Pushes the object that a 2xx answer consists of and returns 0, or pushes a
+ * failure. */
+static int decode_object(lua_State *L, exchange *x, json_report *report) {
+  json_verdict verdict = json_decode(L, &x->answer, report);
+  int pushed;
+  if (x->answer.state == BUFFER_MEMORY) return failure(L, x, "memory", NULL);
+  pushed = check_json(L, x, verdict);
+  if (pushed > 0) return pushed;
   if (!lua_istable(L, -1) || lua_rawlen(L, -1) > 0) {
     return failure(L, x, "form", "the answer is not a JSON object");
   }
@@ -200,14 +207,17 @@ static bool is_absent(lua_State *L, int index) {
   return lua_isnil(L, index) || lua_islightuserdata(L, index);
 }
 
+static bool is_true(lua_State *L, int index) {
+  return lua_isboolean(L, index) && lua_toboolean(L, index);
+}
+
 /* Whether the object on top says of itself that it is no success: by an `ok`
  * that is not true, or, where it has nothing else to say, by an error or the
  * code of a bare gRPC status. */
 static bool is_refusal(lua_State *L, bool empty) {
   bool refusal;
   lua_getfield(L, -1, "ok");
-  refusal = !is_absent(L, -1)
-    && !(lua_isboolean(L, -1) && lua_toboolean(L, -1));
+  refusal = !is_absent(L, -1) && !is_true(L, -1);
   lua_getfield(L, -2, "error");
   lua_getfield(L, -3, "code");
   if (empty && (!is_absent(L, -2) || lua_isnumber(L, -1))) refusal = true;
@@ -324,7 +334,7 @@ int answer_receipt(lua_State *L, exchange *x) {
   body = lua_gettop(L);
   if (report.marks > 0) json_restore(L);
   lua_getfield(L, body, "ok");
-  ok = lua_isboolean(L, -1) && lua_toboolean(L, -1);
+  ok = is_true(L, -1);
   lua_pop(L, 1);
   if (!ok) return refused(L, x, false);
   lua_newtable(L);
@@ -352,19 +362,13 @@ int answer_token(
   const char *value;
   size_t value_length;
   json_report report;
-  json_verdict verdict;
   token_verdict read;
   int pushed = check_answer(L, x);
   if (pushed > 0) return pushed;
-  verdict = json_scan(
+  pushed = check_json(L, x, json_scan(
     x->answer.data, x->answer.length, &report, NULL, NULL
-  );
-  if (verdict == JSON_INCOMPLETE && !x->framed) {
-    return failure(L, x, "incomplete", "the body was cut off");
-  }
-  if (verdict != JSON_VALID) {
-    return failure(L, x, "form", "the answer is not JSON");
-  }
+  ));
+  if (pushed > 0) return pushed;
   if (!json_member(
       x->answer.data, x->answer.length, "token", &value, &value_length)) {
     return no_token(L, x);

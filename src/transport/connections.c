@@ -10,20 +10,16 @@
 #define SOCK_CLOEXEC 0
 #endif
 
-#define AT_FIRST 8
 #define DRAIN_PIECES 64
 
 bool connections_make_room(connections *c, size_t more) {
-  size_t capacity = c->capacity == 0 ? AT_FIRST : 2 * c->capacity;
   curl_socket_t *sockets;
   if (more <= c->capacity - c->count) return true;
-  if (capacity < c->count + more) capacity = c->count + more;
-  sockets = memory_alloc(capacity * sizeof *sockets);
+  sockets = memory_grow(
+    c->sockets, c->count, &c->capacity, c->count + more, sizeof *sockets
+  );
   if (sockets == NULL) return false;
-  if (c->count > 0) memcpy(sockets, c->sockets, c->count * sizeof *sockets);
-  memory_free(c->sockets, c->capacity * sizeof *sockets);
   c->sockets = sockets;
-  c->capacity = capacity;
   return true;
 }
 

@@ -20,6 +20,20 @@ void memory_free(void *data, size_t size) {
   free(data);
 }
 
+void *memory_grow(
+  void *entries, size_t count, size_t *capacity, size_t wanted, size_t size
+) {
+  size_t room = wanted < 2 * *capacity ? 2 * *capacity : wanted;
+  void *moved;
+  if (wanted <= *capacity) return entries;
+  moved = memory_alloc(room * size);
+  if (moved == NULL) return NULL;
+  if (count > 0) memcpy(moved, entries, count * size);
+  memory_free(entries, *capacity * size);
+  *capacity = room;
+  return moved;
+}
+
 void memory_wipe(void *data, size_t size) {
   if (size > 0) wipe(data, 0, size);
 }

@@ -11,6 +11,14 @@ void *memory_alloc(size_t size);
 /* Wipes and frees what memory_alloc gave; NULL is allowed. */
 void memory_free(void *data, size_t size);
 
+/* Makes room for `wanted` entries of `size` bytes, at least twice as many as
+ * before, and keeps the first `count`; what is moved away from is wiped. The
+ * array that is to be used from now on, or NULL when memory is short, and then
+ * nothing has changed. */
+void *memory_grow(
+  void *entries, size_t count, size_t *capacity, size_t wanted, size_t size
+);
+
 /* Overwrites memory in a way that the compiler cannot leave out. */
 void memory_wipe(void *data, size_t size);
 

@@ -37,18 +37,13 @@ static struct pollfd *find_socket(transport *t, curl_socket_t fd) {
 }
 
 static bool room_for_sockets(transport *t, size_t wanted) {
-  size_t capacity = 2 * t->socket_capacity;
   struct pollfd *sockets;
   if (wanted <= t->socket_capacity) return true;
-  if (capacity < wanted) capacity = wanted;
-  sockets = memory_alloc(capacity * sizeof *sockets);
+  sockets = memory_grow(
+    t->sockets, t->socket_count, &t->socket_capacity, wanted, sizeof *sockets
+  );
   if (sockets == NULL) return false;
-  if (t->socket_count > 0) {
-    memcpy(sockets, t->sockets, t->socket_count * sizeof *sockets);
-  }
-  memory_free(t->sockets, t->socket_capacity * sizeof *sockets);
   t->sockets = sockets;
-  t->socket_capacity = capacity;
   return true;
 }
 
