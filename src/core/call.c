@@ -35,25 +35,45 @@ static bool hooks_changed(lua_State *L, const hooks *before) {
     || lua_gethook(L) != before->of_running;
 }
 
-exchange *call_push(lua_State *L, http_method method, size_t answer_limit) {
-  exchange *x = lua_newuserdatauv(L, sizeof *x, 0);
-  exchange_init(x, method, answer_limit);
+call *call_push(
+  lua_State *L, call_kind kind, http_method method, size_t answer_limit
+) {
+  call *c = lua_newuserdatauv(L, sizeof *c, 0);
+  exchange_init(&c->exchange, method, answer_limit);
+  c->kind = kind;
   luaL_setmetatable(L, TYPE_NAME);
-  return x;
+  return c;
+}
+
+call *call_check(lua_State *L, int index) {
+  return luaL_checkudata(L, index, TYPE_NAME);
 }
 
 void call_perform(lua_State *L, exchange *x, transport *t, long ms) {
   hooks before = hooks_of(L);
   exchange_start(x, t, ms);
   while (x->end == EXCHANGE_RUNNING) {
-    if (transport_wait(t, LOOK_MS) == TRANSPORT_FAILED) {
-      x->code = CURLE_RECV_ERROR;
-      exchange_stop(x, EXCHANGE_BROKEN);
-    } else if (x->end == EXCHANGE_RUNNING && hooks_changed(L, &before)) {
+    (void)transport_wait(t, LOOK_MS);
+    if (x->end == EXCHANGE_RUNNING && hooks_changed(L, &before)) {
       exchange_stop(x, EXCHANGE_CANCELLED);
     }
   }
-  if (x->method == HTTP_POST) memory_burn_stack();
+}
+
+static long next_look(int64_t left) {
+  return left < LOOK_MS ? (long)left : LOOK_MS;
+}
+
+bool call_poll(lua_State *L, transport *t, long ms) {
+  hooks before = hooks_of(L);
+  int64_t end = transport_now() + ms;
+  int64_t left = ms;
+  while (left > 0 && t->wakeup->finished == 0) {
+    (void)transport_wait(t, next_look(left));
+    if (hooks_changed(L, &before)) return false;
+    left = end - transport_now();
+  }
+  return true;
 }
 
 bool call_sleep(lua_State *L, long ms) {
@@ -61,18 +81,62 @@ bool call_sleep(lua_State *L, long ms) {
   int64_t end = transport_now() + ms;
   int64_t left = ms;
   while (left > 0 && !hooks_changed(L, &before)) {
-    (void)poll(NULL, 0, left < LOOK_MS ? (int)left : LOOK_MS);
+    (void)poll(NULL, 0, (int)next_look(left));
     left = end - transport_now();
   }
   return left <= 0;
 }
 
+static bool is_done(const call *c) {
+  return c->exchange.end != EXCHANGE_RUNNING;
+}
+
+static int call_done(lua_State *L) {
+  lua_pushboolean(L, is_done(call_check(L, 1)));
+  return 1;
+}
+
+static int call_cancel(lua_State *L) {
+  call *c = call_check(L, 1);
+  exchange_free(&c->exchange);
+  if (!is_done(c)) c->exchange.end = EXCHANGE_CANCELLED;
+  memory_burn_stack();
+  return 0;
+}
+
+static int call_set(lua_State *L) {
+  call *c = call_check(L, 1);
+  luaL_argcheck(L, c->kind == CALL_SIGNAL, 1, "signal expected");
+  if (!is_done(c)) exchange_signal(&c->exchange);
+  return 0;
+}
+
 static int call__gc(lua_State *L) {
-  exchange_free(lua_touserdata(L, 1));
+  call *c = lua_touserdata(L, 1);
+  exchange_free(&c->exchange);
+  return 0;
+}
+
+static int first_done(lua_State *L) {
+  int count;
+  int i;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  count = (int)lua_rawlen(L, 1);
+  for (i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    if (is_done(call_check(L, -1))) {
+      lua_pushinteger(L, i);
+      return 1;
+    }
+    lua_pop(L, 1);
+  }
   return 0;
 }
 
 static const luaL_Reg methods[] = {
+  {"cancel", call_cancel},
+  {"done", call_done},
+  {"set", call_set},
   {NULL, NULL},
 };
 
@@ -81,6 +145,12 @@ static const luaL_Reg metamethods[] = {
   {NULL, NULL},
 };
 
+static const luaL_Reg functions[] = {
+  {"first_done", first_done},
+  {NULL, NULL},
+};
+
 void call_open(lua_State *L) {
   userdata_type(L, TYPE_NAME, methods, metamethods);
+  luaL_setfuncs(L, functions, 0);
 }

@@ -1,20 +1,51 @@
-/* The Call userdata: owns one exchange while a method of Client runs, so that
- * an error raised at any point leaves nothing behind. */
+/* The Call userdata: owns one exchange, so that an error raised at any point
+ * leaves nothing behind. Most calls are performed by the method that makes
+ * them. One that is only started, and the signal, which is a call without an
+ * exchange, are what coroutines wait for:
+ *
+ *   call:done()      whether it has ended
+ *   call:cancel()    ends it, and wipes what it holds
+ *   call:set()       ends a signal
+ *   first_done(calls)  index of the first in an array that has ended, or nil
+ */
 #ifndef BYTENITE_CALL_H
 #define BYTENITE_CALL_H
 
 #include "compat.h"
 #include "exchange.h"
 
-/* Registers the type. */
+/* What its answer is read as. */
+typedef enum call_kind {
+  CALL_LIST,
+  CALL_RECEIPT,
+  CALL_TOKEN,
+  CALL_SIGNAL,
+  CALL_COLLECTED
+} call_kind;
+
+typedef struct call {
+  exchange exchange;
+  call_kind kind;
+} call;
+
+/* Registers the type, and adds first_done to the table on top. */
 void call_open(lua_State *L);
 
 /* Pushes a Call with an empty exchange. */
-exchange *call_push(lua_State *L, http_method method, size_t answer_limit);
+call *call_push(
+  lua_State *L, call_kind kind, http_method method, size_t answer_limit
+);
+
+/* The Call at this index, or a Lua error. */
+call *call_check(lua_State *L, int index);
 
 /* Runs the exchange to its end, at most `ms`, blocking in poll(2). A change of
  * the debug hook, which is how `lua` reports Ctrl-C, cancels it. */
 void call_perform(lua_State *L, exchange *x, transport *t, long ms);
+
+/* Moves what is under way until something is finished that nobody has taken, at
+ * most `ms`; false at once when the debug hook changes meanwhile. */
+bool call_poll(lua_State *L, transport *t, long ms);
 
 /* Sleeps; false at once when the debug hook changes meanwhile. */
 bool call_sleep(lua_State *L, long ms);

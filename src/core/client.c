@@ -82,7 +82,7 @@ static void add_target(
 
 /* The last check before bytes leave: everything was written, and nobody closed
  * the client meanwhile (a finalizer may have run). */
-static void perform(lua_State *L, client *c, exchange *x, long ms) {
+static bool enter(lua_State *L, client *c, exchange *x) {
   bool forked;
   check_client(L);
   buffer_append(&x->target, "", 1);
@@ -92,27 +92,86 @@ static void perform(lua_State *L, client *c, exchange *x, long ms) {
     || x->secret.state != BUFFER_OK
   ) {
     x->end = EXCHANGE_MEMORY;
-    return;
+    return false;
   }
   if (forked && c->authorization.line != NULL) {
     secret_lock(c->authorization.line);
   }
-  call_perform(L, x, &c->transport, ms);
+  return true;
 }
 
-/* Releases the exchange; adds to a success how many requests it took. */
-static int finish(lua_State *L, exchange *x, int results) {
-  lua_Integer sends = (lua_Integer)x->sends;
-  exchange_free(x);
+/* Leaves the token with the client, and the rest of the answer on the stack.
+ * The call owns the scope while Lua copies it. */
+static int keep_token(
+  lua_State *L, client *c, exchange *x, token_answer *token
+) {
+  authorization_free(&c->authorization);
+  c->authorization = token->authorization;
+  buffer_free(&x->answer);
+  x->answer = token->scope;
+  lua_newtable(L);
+  lua_pushinteger(L, (lua_Integer)token->expires_in);
+  lua_setfield(L, -2, "expiresIn");
+  if (x->answer.length > 0) {
+    lua_pushlstring(L, x->answer.data, x->answer.length);
+    lua_setfield(L, -2, "scope");
+  }
+  return 1;
+}
+
+/* The client may have been closed since its request was sent. */
+static int take_token(lua_State *L, client *c, exchange *x) {
+  token_answer token;
+  int results;
+  if (!c->open) x->end = EXCHANGE_CANCELLED;
+  results = answer_token(L, x, &token, scheme_of(c));
+  return results > 0 ? results : keep_token(L, c, x, &token);
+}
+
+static int read_answer(lua_State *L, client *c, call *k) {
+  switch (k->kind) {
+    case CALL_LIST: return answer_list(L, &k->exchange);
+    case CALL_RECEIPT: return answer_receipt(L, &k->exchange);
+    case CALL_TOKEN: return take_token(L, c, &k->exchange);
+    default: return luaL_error(L, "there is no answer to collect");
+  }
+}
+
+/* The results of an operation: its value and how many requests it took, or nil
+ * and facts. */
+static int collect(lua_State *L, client *c, call *k) {
+  bool with_body = k->exchange.method == HTTP_POST;
+  lua_Integer sends = (lua_Integer)k->exchange.sends;
+  int results = read_answer(L, c, k);
+  k->kind = CALL_COLLECTED;
+  exchange_free(&k->exchange);
+  if (with_body) memory_burn_stack();
   if (results == 2) return 2;
   lua_pushinteger(L, sends);
   return 2;
 }
 
+/* Performs the call at `index`, or, when the argument `start` is true, only
+ * starts and returns it. */
+static int perform(lua_State *L, client *c, int index, long ms, int start) {
+  call *k = call_check(L, index);
+  exchange *x = &k->exchange;
+  bool ready = enter(L, c, x);
+  if (!lua_toboolean(L, start)) {
+    if (ready) call_perform(L, x, &c->transport, ms);
+    return collect(L, c, k);
+  }
+  exchange_announce(x, c->transport.wakeup);
+  if (ready) exchange_start(x, &c->transport, ms);
+  lua_pushvalue(L, index);
+  return 1;
+}
+
 static exchange *push_authorized(
-  lua_State *L, client *c, http_method method, size_t answer_max
+  lua_State *L, client *c, call_kind kind, http_method method,
+  size_t answer_max
 ) {
-  exchange *x = call_push(L, method, answer_max);
+  exchange *x = &call_push(L, kind, method, answer_max)->exchange;
   check_client(L); /* as for the target */
   if (c->authorization.line == NULL) luaL_error(L, "no access token is set");
   x->authorization = c->authorization;
@@ -130,11 +189,11 @@ static int client_list(lua_State *L) {
   const char *problem = type == NULL ? NULL : segment_problem(type, length);
   exchange *x;
   if (problem != NULL) return answer_invalid(L, "secretType", problem);
-  x = push_authorized(L, c, HTTP_GET, c->list_max);
+  lua_settop(L, 4);
+  x = push_authorized(L, c, CALL_LIST, HTTP_GET, c->list_max);
   set_target(L, x, PATH_SECRETS);
   if (type != NULL) add_target(x, "?secretType=", type, length);
-  perform(L, c, x, ms);
-  return finish(L, x, answer_list(L, x));
+  return perform(L, c, 5, ms, 4);
 }
 
 static int client_delete(lua_State *L) {
@@ -149,12 +208,12 @@ static int client_delete(lua_State *L) {
   if (problem != NULL) return answer_invalid(L, "secretType", problem);
   problem = segment_problem(id, id_length);
   if (problem != NULL) return answer_invalid(L, "id", problem);
-  x = push_authorized(L, c, HTTP_DELETE, ANSWER_MAX);
+  lua_settop(L, 5);
+  x = push_authorized(L, c, CALL_RECEIPT, HTTP_DELETE, ANSWER_MAX);
   set_target(L, x, PATH_SECRETS);
   add_target(x, "/", type, type_length);
   add_target(x, "/", id, id_length);
-  perform(L, c, x, ms);
-  return finish(L, x, answer_receipt(L, x));
+  return perform(L, c, 6, ms, 5);
 }
 
 /* The record and the key, with the key taken first: writing the record may run
@@ -186,34 +245,15 @@ static int client_put(lua_State *L) {
   const char *problem;
   luaL_checktype(L, 2, LUA_TTABLE);
   check_credential(L, 3, &length);
-  x = push_authorized(L, c, HTTP_POST, ANSWER_MAX);
+  lua_settop(L, 5);
+  x = push_authorized(L, c, CALL_RECEIPT, HTTP_POST, ANSWER_MAX);
   problem = write_put(L, x, &field);
   if (problem != NULL) {
     exchange_free(x);
     return answer_invalid(L, field, problem);
   }
   set_target(L, x, PATH_SECRETS);
-  perform(L, c, x, ms);
-  return finish(L, x, answer_receipt(L, x));
-}
-
-/* Leaves the token with the client, and the rest of the answer on the stack.
- * The call owns the scope while Lua copies it. */
-static int keep_token(
-  lua_State *L, client *c, exchange *x, token_answer *token
-) {
-  authorization_free(&c->authorization);
-  c->authorization = token->authorization;
-  buffer_free(&x->answer);
-  x->answer = token->scope;
-  lua_newtable(L);
-  lua_pushinteger(L, (lua_Integer)token->expires_in);
-  lua_setfield(L, -2, "expiresIn");
-  if (x->answer.length > 0) {
-    lua_pushlstring(L, x->answer.data, x->answer.length);
-    lua_setfield(L, -2, "scope");
-  }
-  return 1;
+  return perform(L, c, 6, ms, 5);
 }
 
 static const char *write_key(lua_State *L, exchange *x) {
@@ -233,19 +273,15 @@ static int client_authenticate(lua_State *L) {
   long ms = check_ms(L, 3);
   exchange *x;
   const char *problem;
-  token_answer token;
-  int results;
-  lua_settop(L, 4); /* so that what is pushed is not taken for `trim` */
-  x = call_push(L, HTTP_POST, ANSWER_MAX);
+  lua_settop(L, 5); /* so that what is pushed is not taken for an argument */
+  x = &call_push(L, CALL_TOKEN, HTTP_POST, ANSWER_MAX)->exchange;
   problem = write_key(L, x);
-  if (problem != NULL) return answer_invalid(L, "api_key", problem);
+  if (problem != NULL) {
+    exchange_free(x);
+    return answer_invalid(L, "api_key", problem);
+  }
   set_target(L, x, PATH_TOKEN);
-  perform(L, c, x, ms);
-  results = answer_token(L, x, &token, scheme_of(c));
-  if (results == 0) results = keep_token(L, c, x, &token);
-  results = finish(L, x, results);
-  memory_burn_stack();
-  return results;
+  return perform(L, c, 6, ms, 5);
 }
 
 static int client_authorize(lua_State *L) {
@@ -268,6 +304,64 @@ static int client_authorize(lua_State *L) {
   authorization_free(&c->authorization);
   c->authorization = next;
   return 1;
+}
+
+/* --- what is under way --- */
+
+static int client_collect(lua_State *L) {
+  client *c = luaL_checkudata(L, 1, TYPE_NAME);
+  call *k = call_check(L, 2);
+  luaL_argcheck(
+    L, k->exchange.end != EXCHANGE_RUNNING, 2, "it is still under way"
+  );
+  return collect(L, c, k);
+}
+
+static int client_signal(lua_State *L) {
+  client *c = check_client(L);
+  call *k = call_push(L, CALL_SIGNAL, HTTP_GET, 0);
+  exchange_announce(&k->exchange, c->transport.wakeup);
+  return 1;
+}
+
+/* Moves what is under way; blocks until something has finished, or the time is
+ * up. False when the script is to be interrupted. */
+static int client_poll(lua_State *L) {
+  client *c = check_client(L);
+  long ms = check_ms(L, 2);
+  bool forked;
+  lua_pushboolean(
+    L, !transport_enter(&c->transport, &forked)
+      || call_poll(L, &c->transport, ms)
+  );
+  return 1;
+}
+
+/* Moves what is under way. Returns the descriptor that an event loop has to
+ * wait for, and for how many seconds at most. */
+static int client_run(lua_State *L) {
+  client *c = check_client(L);
+  transport *t = &c->transport;
+  bool forked;
+  if (transport_enter(t, &forked)) (void)transport_wait(t, 0);
+  if (t->wakeup->epoll >= 0) {
+    lua_pushinteger(L, t->wakeup->epoll);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_pushnumber(L, (lua_Number)transport_patience(t) / 1000);
+  return 2;
+}
+
+/* The clock of the service, in seconds since 1970, as the newest answer had it,
+ * and the monotonic seconds when that came; nothing if it did not say. */
+static int client_server_date(lua_State *L) {
+  const transport *t = &check_client(L)->transport;
+  time_t date = *t->date == '\0' ? -1 : curl_getdate(t->date, NULL);
+  if (date == -1) return 0;
+  lua_pushnumber(L, (lua_Number)date);
+  lua_pushnumber(L, (lua_Number)t->date_at / 1000);
+  return 2;
 }
 
 /* --- release --- */
@@ -316,9 +410,14 @@ static const luaL_Reg methods[] = {
   {"authenticate", client_authenticate},
   {"authorize", client_authorize},
   {"close", client_close},
+  {"collect", client_collect},
   {"delete", client_delete},
   {"list", client_list},
+  {"poll", client_poll},
   {"put", client_put},
+  {"run", client_run},
+  {"server_date", client_server_date},
+  {"signal", client_signal},
   {NULL, NULL},
 };
 

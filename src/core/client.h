@@ -8,17 +8,32 @@
  *
  *   client(options) -> Client | nil, problem, option
  *     options: base_url, user_agent, connect_timeout (seconds),
- *     max_response_bytes; and where wanted allow_http, auth_scheme, ca_file,
- *     ca_path, client_cert, client_key, proxy, no_proxy, remote_proxy (the
- *     proxy is not for a base URL on this machine)
+ *     max_response_bytes, max_connections (that are kept); and where wanted
+ *     allow_http, auth_scheme, ca_file, ca_path, client_cert, client_key,
+ *     proxy, no_proxy, remote_proxy (the proxy is not for a base URL on this
+ *     machine), pollable (run gives a descriptor)
  *
  *   Client:authorize(token, trim?)        -> true | nil, facts
- *   Client:authenticate(key, seconds, trim?)
+ *   Client:authenticate(key, seconds, trim?, start?)
  *                           -> { expiresIn =, scope =? }, sends | nil, facts
- *   Client:list(secretType?, seconds)      -> records, sends | nil, facts
- *   Client:put(secret, secretKey, seconds) -> receipt, sends | nil, facts
- *   Client:delete(secretType, id, seconds) -> receipt, sends | nil, facts
+ *   Client:list(secretType?, seconds, start?)
+ *                           -> records, sends | nil, facts
+ *   Client:put(secret, secretKey, seconds, start?)
+ *                           -> receipt, sends | nil, facts
+ *   Client:delete(secretType, id, seconds, start?)
+ *                           -> receipt, sends | nil, facts
  *   Client:close()
+ *
+ *   Client:collect(call)    what the operation that made it returns
+ *   Client:run()            -> descriptor | nil, seconds
+ *   Client:poll(seconds)    -> false when the script is to be interrupted
+ *   Client:signal()         -> Call, to be ended by its method `set`
+ *   Client:server_date()    -> seconds since 1970, monotonic seconds | nothing
+ *
+ * With `start`, an operation returns a Call (call.h) as soon as its request is
+ * under way; `run` moves what is under way, `poll` does until a Call is done,
+ * and `collect` takes its answer. An event loop waits until the descriptor is
+ * readable, or for the seconds that `run` returned, and calls it again.
  *
  * `seconds` bounds the exchange; `sends` is how many requests left, libcurl's
  * own second ones included; facts are described in answer.h. A token or

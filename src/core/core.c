@@ -11,6 +11,7 @@
  *   is_loopback(base_url)        whether its host is this machine
  *   redact(text, secret)         the text without what it shares with a secret
  *   is_secret_string(value)      boolean
+ *   first_done(calls)            see call.h
  *   inexact                      weak set of records with rounded integers
  *   monotonic()                  seconds of a clock that only goes forward
  *   sleep(seconds)               false when the script is to be interrupted
@@ -216,10 +217,10 @@ int luaopen_bytenite_secrets_core(lua_State *L) {
   json_encode_open(L);
   json_decode_open(L);
   scratch_open(L);
-  call_open(L);
   answer_open(L);
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
+  call_open(L);
   client_open(L);
   secret_string_open(L);
   json_push_array_mt(L);

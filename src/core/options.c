@@ -5,6 +5,8 @@
 #include "authorization.h"
 
 #define LIST_MAX 2147483648.0
+#define CONNECTIONS 16
+#define CONNECTIONS_MAX 1024
 
 long milliseconds(lua_Number seconds) {
   return seconds < 0.001 ? 1 : (long)(seconds * 1000);
@@ -68,6 +70,13 @@ static void read_transport(
   t->proxy = read_text(L, "proxy", cut);
   t->no_proxy = read_text(L, "no_proxy", cut);
   t->remote_proxy = read_flag(L, "remote_proxy");
+  t->pollable = read_flag(L, "pollable");
+  t->max_connections = CONNECTIONS;
+  if (push_option(L, "max_connections") != LUA_TNIL) {
+    t->max_connections =
+      (long)read_number(L, "max_connections", CONNECTIONS_MAX);
+  }
+  lua_pop(L, 1);
 }
 
 /* Both stand in headers, where libcurl would send a newline as it is. */

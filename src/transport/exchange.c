@@ -102,6 +102,15 @@ static void read_length(exchange *x, const char *value, const char *end) {
   x->framed = true;
 }
 
+/* Kept as text: reading it is left to the rare call that asks for it. */
+static void keep_date(transport *t, const char *value, const char *end) {
+  size_t length = (size_t)(end - value);
+  if (length >= sizeof t->date) return;
+  memcpy(t->date, value, length);
+  t->date[length] = '\0';
+  t->date_at = transport_now();
+}
+
 /* A header block starts with its status line. An interim one (1xx) is followed
  * by another, and only the empty line at its end makes one complete. */
 static void read_header(exchange *x, const char *line, size_t length) {
@@ -119,6 +128,8 @@ static void read_header(exchange *x, const char *line, size_t length) {
     read_length(x, value, end);
   } else if (is_header(line, length, "Transfer-Encoding", &value)) {
     x->framed = true;
+  } else if (is_header(line, length, "Date", &value)) {
+    keep_date(x->transport, value, end);
   } else if (
     is_header(line, length, "Content-Encoding", &value)
     && !is_identity(value, end) && is_success(x)
@@ -295,11 +306,18 @@ static void retire_connection(const exchange *x) {
   if (fd != CURL_SOCKET_BAD) (void)shutdown(fd, SHUT_RDWR);
 }
 
+static void announce(exchange *x) {
+  if (x->wakeup == NULL || x->announced) return;
+  x->announced = true;
+  wakeup_add(x->wakeup);
+}
+
 static void end(exchange *x, exchange_end how) {
   x->end = how;
   settle_sends(x);
   drop_handle(x);
   leave(x);
+  announce(x);
 }
 
 void exchange_finish(exchange *x, CURLcode code) {
@@ -325,8 +343,22 @@ void exchange_stop(exchange *x, exchange_end how) {
   sigpipe_restore(&guard);
 }
 
+void exchange_announce(exchange *x, wakeup *w) {
+  x->wakeup = wakeup_retain(w);
+  if (x->end != EXCHANGE_RUNNING) announce(x);
+}
+
+void exchange_signal(exchange *x) {
+  x->end = EXCHANGE_ANSWERED;
+  announce(x);
+}
+
 void exchange_free(exchange *x) {
   exchange_stop(x, EXCHANGE_CANCELLED);
+  if (x->announced) wakeup_take(x->wakeup);
+  wakeup_release(x->wakeup);
+  x->announced = false;
+  x->wakeup = NULL;
   buffer_free(&x->target);
   buffer_free(&x->body);
   buffer_free(&x->secret);

@@ -52,6 +52,8 @@ typedef struct exchange {
   size_t head_bytes;
   bool head_complete;
   exchange_end stopped;         /* why a callback ended it */
+  wakeup *wakeup;               /* told of its end, if somebody waits for it */
+  bool announced;
 } exchange;
 
 /* Makes an empty exchange that takes no memory. */
@@ -60,6 +62,13 @@ void exchange_init(exchange *x, http_method method, size_t answer_limit);
 /* Hands the request to libcurl. transport_wait does the rest, until `end` is no
  * longer EXCHANGE_RUNNING. */
 void exchange_start(exchange *x, transport *t, long timeout_ms);
+
+/* Whoever waits for what is finished is to be told of this one's end too, until
+ * it is freed. */
+void exchange_announce(exchange *x, wakeup *w);
+
+/* Ends what was never started, for those who wait for it. */
+void exchange_signal(exchange *x);
 
 /* Called by the transport when libcurl is done with it. */
 void exchange_finish(exchange *x, CURLcode code);

@@ -17,6 +17,9 @@
 
 #define NEVER (-1)
 
+/* How long what waits is left alone. */
+#define STALL_MS 1000
+
 /* As many as libcurl ever watches for one transfer. */
 #define SOCKETS_EACH 5
 
@@ -63,6 +66,7 @@ static int watch_socket(
   (void)unused;
   if (what == CURL_POLL_REMOVE) {
     if (entry != NULL) *entry = t->sockets[--t->socket_count];
+    (void)wakeup_watch(t->wakeup, fd, 0);
     return 0;
   }
   if (entry == NULL) {
@@ -72,7 +76,7 @@ static int watch_socket(
     entry->revents = 0;
   }
   entry->events = poll_events(what);
-  return 0;
+  return wakeup_watch(t->wakeup, fd, entry->events) ? 0 : -1;
 }
 
 static int set_timer(CURLM *multi, long ms, void *context) {
@@ -95,12 +99,15 @@ static bool set_up_multi(transport *t) {
       == CURLM_OK
     && curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t) == CURLM_OK
     && curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING)
+      == CURLM_OK
+    && curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, t->max_connections)
       == CURLM_OK;
 }
 
 static bool open_multi(transport *t) {
   t->timer = NEVER;
   t->broken = false;
+  if (!wakeup_renew(t->wakeup)) return false;
   t->multi = curl_multi_init();
   if (t->multi == NULL) return false;
   if (set_up_multi(t)) {
@@ -148,6 +155,9 @@ const char *transport_open(
   *option = NULL;
   problem = easy_model(t, settings, option);
   if (problem != NULL) return problem;
+  t->max_connections = settings->max_connections;
+  t->wakeup = wakeup_new(settings->pollable);
+  if (t->wakeup == NULL) return "memory or descriptors are short";
   return open_multi(t) ? NULL : "memory is short";
 }
 
@@ -194,9 +204,12 @@ static CURLMcode run_sockets(transport *t) {
   return code;
 }
 
+static bool is_due(const transport *t, int64_t now) {
+  return t->timer != NEVER && t->timer <= now;
+}
+
 static CURLMcode run_timer(transport *t) {
   int running;
-  if (t->timer == NEVER || t->timer > transport_now()) return CURLM_OK;
   t->timer = NEVER;
   return curl_multi_socket_action(
     t->multi, CURL_SOCKET_TIMEOUT, 0, &running
@@ -208,7 +221,6 @@ static CURLMcode run_timer(transport *t) {
 static CURLMcode run_stalled(transport *t) {
   CURLMcode code;
   int running;
-  if (t->timer != NEVER && t->timer <= transport_now()) return CURLM_OK;
   CURL_IGNORE_DEPRECATION(code = curl_multi_socket_all(t->multi, &running);)
   return code;
 }
@@ -234,33 +246,60 @@ static int time_to_wait(const transport *t, long ms) {
   return left > INT_MAX ? INT_MAX : (int)left;
 }
 
+/* A multi handle that failed moves nothing any more. */
+static void give_up(transport *t) {
+  t->broken = true;
+  while (t->exchanges != NULL) {
+    t->exchanges->code = CURLE_RECV_ERROR;
+    exchange_stop(t->exchanges, EXCHANGE_BROKEN);
+  }
+}
+
+static CURLMcode run(transport *t, int ready) {
+  CURLMcode code = CURLM_OK;
+  int64_t now = transport_now();
+  bool due = is_due(t, now);
+  if (ready > 0) code = run_sockets(t);
+  if (code == CURLM_OK && is_due(t, now)) code = run_timer(t);
+  if (ready > 0 || due) {
+    t->moved = now;
+  } else if (now - t->moved >= STALL_MS && t->exchanges != NULL) {
+    t->moved = now;
+    code = run_stalled(t);
+  }
+  return code;
+}
+
+/* While libcurl has something to do at once, sockets are only looked at when
+ * nobody else waits for them: an event loop does. */
 transport_event transport_wait(transport *t, long ms) {
   int timeout = time_to_wait(t, ms);
   int ready = 0;
-  CURLMcode code = CURLM_OK;
+  CURLMcode code;
   sigpipe_guard guard;
-  if (timeout > 0 || t->timer == NEVER) {
+  if (timeout > 0 || (ms == 0 && t->socket_count > 0)) {
     ready = poll(t->sockets, (nfds_t)t->socket_count, timeout);
     if (ready < 0 && errno == EINTR) return TRANSPORT_INTERRUPTED;
-    if (ready < 0) t->broken = true;
   }
   sigpipe_block(&guard, t->libcurl);
-  if (ready > 0) {
-    code = run_sockets(t);
-  } else if (timeout > 0) {
-    code = run_stalled(t);
-  }
-  if (code == CURLM_OK) code = run_timer(t);
-  if (code != CURLM_OK) t->broken = true;
+  code = ready < 0 ? CURLM_INTERNAL_ERROR : run(t, ready);
   collect_finished(t);
   sigpipe_restore(&guard);
-  return t->broken ? TRANSPORT_FAILED : TRANSPORT_PROGRESS;
+  if (code == CURLM_OK) return TRANSPORT_PROGRESS;
+  give_up(t);
+  return TRANSPORT_FAILED;
+}
+
+long transport_patience(const transport *t) {
+  if (t->wakeup->finished > 0) return 0;
+  return time_to_wait(t, STALL_MS);
 }
 
 /* --- closing --- */
 
 void transport_close(transport *t) {
   close_multi(t);
+  wakeup_release(t->wakeup);
   curl_easy_cleanup(t->model);
   memory_free(t->sockets, t->socket_capacity * sizeof *t->sockets);
   base_url_free(&t->base);

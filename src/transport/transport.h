@@ -16,12 +16,14 @@
 #include "buffer.h"
 #include "connections.h"
 #include "url.h"
+#include "wakeup.h"
 
 #if LIBCURL_VERSION_NUM < 0x075000
 #error "bytenite.secrets needs libcurl 7.80 or newer"
 #endif
 
 #define TRANSPORT_IDLE_MAX 8
+#define TRANSPORT_DATE_MAX 40
 
 struct exchange;
 
@@ -38,6 +40,8 @@ typedef struct transport_settings {
   const char *proxy;         /* NULL or "" connects directly */
   const char *no_proxy;
   bool remote_proxy;         /* connects directly to a loopback base URL */
+  bool pollable;             /* with a descriptor for event loops */
+  long max_connections;      /* that are kept for later requests */
 } transport_settings;
 
 typedef struct transport {
@@ -54,10 +58,15 @@ typedef struct transport {
   size_t socket_count;
   size_t socket_capacity;
   int64_t timer;             /* when libcurl wants to run, monotonic ms; -1 */
+  int64_t moved;             /* when it last ran */
+  wakeup *wakeup;
+  long max_connections;
   struct exchange *exchanges;
   pid_t owner;               /* the process that `multi` belongs to */
   unsigned libcurl;          /* its version number, as found at run time */
   bool broken;               /* `multi` failed, and is to be replaced */
+  char date[TRANSPORT_DATE_MAX]; /* Date header of the newest answer */
+  int64_t date_at;           /* when it came */
 } transport;
 
 /* Opens a zeroed transport; no network traffic. NULL when it is ready, else a
@@ -83,8 +92,13 @@ typedef enum transport_event {
   TRANSPORT_FAILED       /* poll(2) or libcurl's multi handle refused */
 } transport_event;
 
-/* Waits until an exchange may have moved, at most `ms`, and moves it. */
+/* Waits until an exchange may have moved, at most `ms`, and moves it. When it
+ * fails, all that was under way has ended. */
 transport_event transport_wait(transport *t, long ms);
+
+/* How long an event loop may wait for t->wakeup until it calls
+ * transport_wait(t, 0) all the same. */
+long transport_patience(const transport *t);
 
 /* Gives up what is under way and closes the connections. Idempotent. */
 void transport_close(transport *t);

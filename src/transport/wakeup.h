@@ -1,0 +1,42 @@
+/* How those who wait for exchanges learn that something finished: a count of
+ * what is finished and not yet taken, and, for event loops, one descriptor that
+ * is readable as long as there is any, or a socket that libcurl waits for is
+ * ready (epoll(7), so only on Linux). No wake-up is lost, however many wait. */
+#ifndef BYTENITE_WAKEUP_H
+#define BYTENITE_WAKEUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+typedef struct wakeup {
+  size_t finished;   /* and not yet taken */
+  size_t references;
+  pid_t owner;       /* the process that the descriptors belong to */
+  bool pollable;
+  int epoll;         /* both -1 when there are none */
+  int event;         /* within `epoll`; readable while `finished` > 0 */
+} wakeup;
+
+/* With one reference. NULL when memory or descriptors are short, or the system
+ * has no epoll. */
+wakeup *wakeup_new(bool pollable);
+
+wakeup *wakeup_retain(wakeup *w);
+
+/* One owner less; the last one closes the descriptors. NULL is allowed. */
+void wakeup_release(wakeup *w);
+
+/* In a forked child: descriptors of its own, for those it inherited act on the
+ * parent's. False when there are none to be had; it may be tried again. */
+bool wakeup_renew(wakeup *w);
+
+/* One more is finished; one is taken. */
+void wakeup_add(wakeup *w);
+void wakeup_take(wakeup *w);
+
+/* Watches a socket for these events of poll(2), or for others than before; 0
+ * for none. False when the system is short of memory. */
+bool wakeup_watch(const wakeup *w, int fd, short events);
+
+#endif
