@@ -115,6 +115,24 @@ function secrets.rotate(secretType, id, secretKey, call, ...)
   return on_default_client(client.methods.rotate, secretType, id, secretKey, call, ...)
 end
 
+---As client:put_all.
+---@param items bytenite.secrets.Item[]|fun(): bytenite.secrets.Item?
+---@param options bytenite.secrets.BulkOptions?
+---@return bytenite.secrets.Report?
+---@return bytenite.secrets.Error? err
+function secrets.put_all(items, options, ...)
+  return on_default_client(client.methods.put_all, items, options, ...)
+end
+
+---As client:delete_all.
+---@param refs bytenite.secrets.Ref[]|fun(): bytenite.secrets.Ref?
+---@param options bytenite.secrets.BulkOptions?
+---@return bytenite.secrets.Report?
+---@return bytenite.secrets.Error? err
+function secrets.delete_all(refs, options, ...)
+  return on_default_client(client.methods.delete_all, refs, options, ...)
+end
+
 ---As client:authenticate.
 ---@param call bytenite.secrets.Limits?
 ---@return { expiresIn: integer, scope: string? }?

@@ -64,16 +64,46 @@ static long next_look(int64_t left) {
   return left < LOOK_MS ? (long)left : LOOK_MS;
 }
 
-bool call_poll(lua_State *L, transport *t, long ms) {
+static bool is_done(const call *c) {
+  return c->exchange.end != EXCHANGE_RUNNING;
+}
+
+/* The index of the first in an array of Calls that has ended, or 0. */
+static int first_done(lua_State *L, int index) {
+  int count = (int)lua_rawlen(L, index);
+  int i;
+  bool done = false;
+  for (i = 0; i < count && !done; i++) {
+    lua_rawgeti(L, index, i + 1);
+    done = is_done(call_check(L, -1));
+    lua_pop(L, 1);
+  }
+  return done ? i : 0;
+}
+
+static void push_index(lua_State *L, int index) {
+  if (index == 0) {
+    lua_pushnil(L);
+  } else {
+    lua_pushinteger(L, index);
+  }
+}
+
+void call_poll(lua_State *L, int index, transport *t, long ms) {
   hooks before = hooks_of(L);
   int64_t end = transport_now() + ms;
   int64_t left = ms;
-  while (left > 0 && t->wakeup->finished == 0) {
+  int done = first_done(L, index);
+  while (done == 0 && left > 0) {
     (void)transport_wait(t, next_look(left));
-    if (hooks_changed(L, &before)) return false;
+    if (hooks_changed(L, &before)) {
+      lua_pushboolean(L, 0);
+      return;
+    }
+    done = first_done(L, index);
     left = end - transport_now();
   }
-  return true;
+  push_index(L, done);
 }
 
 bool call_sleep(lua_State *L, long ms) {
@@ -85,10 +115,6 @@ bool call_sleep(lua_State *L, long ms) {
     left = end - transport_now();
   }
   return left <= 0;
-}
-
-static bool is_done(const call *c) {
-  return c->exchange.end != EXCHANGE_RUNNING;
 }
 
 static int call_done(lua_State *L) {
@@ -117,20 +143,10 @@ static int call__gc(lua_State *L) {
   return 0;
 }
 
-static int first_done(lua_State *L) {
-  int count;
-  int i;
+static int call_first_done(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  count = (int)lua_rawlen(L, 1);
-  for (i = 1; i <= count; i++) {
-    lua_rawgeti(L, 1, i);
-    if (is_done(call_check(L, -1))) {
-      lua_pushinteger(L, i);
-      return 1;
-    }
-    lua_pop(L, 1);
-  }
-  return 0;
+  push_index(L, first_done(L, 1));
+  return 1;
 }
 
 static const luaL_Reg methods[] = {
@@ -146,7 +162,7 @@ static const luaL_Reg metamethods[] = {
 };
 
 static const luaL_Reg functions[] = {
-  {"first_done", first_done},
+  {"first_done", call_first_done},
   {NULL, NULL},
 };
 

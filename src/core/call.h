@@ -43,9 +43,10 @@ call *call_check(lua_State *L, int index);
  * the debug hook, which is how `lua` reports Ctrl-C, cancels it. */
 void call_perform(lua_State *L, exchange *x, transport *t, long ms);
 
-/* Moves what is under way until something is finished that nobody has taken, at
- * most `ms`; false at once when the debug hook changes meanwhile. */
-bool call_poll(lua_State *L, transport *t, long ms);
+/* Moves what is under way until one of the Calls in the array at `index` has
+ * ended, at most `ms`. Pushes its index, or nil, or false when the debug hook
+ * changed meanwhile. */
+void call_poll(lua_State *L, int index, transport *t, long ms);
 
 /* Sleeps; false at once when the debug hook changes meanwhile. */
 bool call_sleep(lua_State *L, long ms);

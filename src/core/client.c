@@ -324,32 +324,40 @@ static int client_signal(lua_State *L) {
   return 1;
 }
 
-/* Moves what is under way; blocks until something has finished, or the time is
- * up. False when the script is to be interrupted. */
+/* Moves what is under way; blocks until one of these calls has ended, or the
+ * time is up. Returns its index, or nil, or false when the script is to be
+ * interrupted. Nothing is under way on a closed client. */
 static int client_poll(lua_State *L) {
-  client *c = check_client(L);
-  long ms = check_ms(L, 2);
+  client *c = luaL_checkudata(L, 1, TYPE_NAME);
+  long ms = check_ms(L, 3);
   bool forked;
-  lua_pushboolean(
-    L, !transport_enter(&c->transport, &forked)
-      || call_poll(L, &c->transport, ms)
-  );
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 3);
+  if (c->open && transport_enter(&c->transport, &forked)) {
+    call_poll(L, 2, &c->transport, ms);
+    return 1;
+  }
+  if (call_sleep(L, ms < 10 ? ms : 10)) return 0;
+  lua_pushboolean(L, 0);
   return 1;
 }
 
 /* Moves what is under way. Returns the descriptor that an event loop has to
- * wait for, and for how many seconds at most. */
+ * wait for, if there is one, and for how many seconds at most. */
 static int client_run(lua_State *L) {
-  client *c = check_client(L);
+  client *c = luaL_checkudata(L, 1, TYPE_NAME);
   transport *t = &c->transport;
   bool forked;
-  if (transport_enter(t, &forked)) (void)transport_wait(t, 0);
+  lua_pushnil(L);
+  lua_pushnumber(L, 0.01);
+  if (!c->open || !transport_enter(t, &forked)) return 2;
+  (void)transport_wait(t, 0);
   if (t->wakeup->epoll >= 0) {
     lua_pushinteger(L, t->wakeup->epoll);
-  } else {
-    lua_pushnil(L);
+    lua_replace(L, -3);
   }
   lua_pushnumber(L, (lua_Number)transport_patience(t) / 1000);
+  lua_replace(L, -2);
   return 2;
 }
 

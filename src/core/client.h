@@ -26,14 +26,15 @@
  *
  *   Client:collect(call)    what the operation that made it returns
  *   Client:run()            -> descriptor | nil, seconds
- *   Client:poll(seconds)    -> false when the script is to be interrupted
+ *   Client:poll(calls, seconds) -> index of one that is done | nil | false
  *   Client:signal()         -> Call, to be ended by its method `set`
  *   Client:server_date()    -> seconds since 1970, monotonic seconds | nothing
  *
  * With `start`, an operation returns a Call (call.h) as soon as its request is
- * under way; `run` moves what is under way, `poll` does until a Call is done,
- * and `collect` takes its answer. An event loop waits until the descriptor is
- * readable, or for the seconds that `run` returned, and calls it again.
+ * under way; `run` moves what is under way, `poll` does until one of some Calls
+ * is done (false when the script is to be interrupted), and `collect` takes its
+ * answer. An event loop waits until the descriptor is readable, or for the
+ * seconds that `run` returned, and calls it again.
  *
  * `seconds` bounds the exchange; `sends` is how many requests left, libcurl's
  * own second ones included; facts are described in answer.h. A token or

@@ -52,20 +52,31 @@ end
 
 -- The call --------------------------------------------------------------------------------------
 
+---@class bytenite.secrets.Operation what a call does; one table for all calls of a kind
+---@field send fun(core_client: table, call: table, seconds: number, start: true?): any, any one
+--- exchange of the core, performed or, with start, only started
+---@field writes boolean? the request changes something
+---@field with_token boolean? it is sent with the access token
+---@field check (fun(call: table): bytenite.secrets.Error?)? what keeps it from being sent; asked
+--- before a token exchange, which would be for nothing
+---@field absent (fun(facts: table): any)? the value of a call that gets 404 after an attempt that
+--- may have been applied, or at all with call.missing_ok
+
+---@param client bytenite.secrets.Client
 ---@param op string as Error.op
----@param settings bytenite.secrets.Settings
----@param limits { timeout: number?, deadline: number?, retries: integer? } of this call alone
----@param budget { left: number } of the client
-function Call.new(op, settings, limits, budget)
-  local values = settings.values
+---@param limits { timeout: number?, deadline: number?, retries: integer?, ends: number? } of this
+--- call alone; ends is the monotonic time that it may not go beyond
+---@param waiting table how it waits, see waiting.lua
+function Call.new(client, op, limits, waiting)
+  local values = client.settings.values
+  local ends = core.monotonic() + (limits.deadline or values.deadline)
   return setmetatable({
+    client = client,
     op = op,
+    waiting = waiting,
     timeout = limits.timeout or values.timeout,
-    ends = core.monotonic() + (limits.deadline or values.deadline),
+    ends = limits.ends and math.min(limits.ends, ends) or ends,
     retries = limits.retries or values.retries,
-    budget = budget,
-    credential = settings.credential.value,
-    on_event = values.on_event,
     attempts = 0, -- with the access token, so far
     sends = 0,
   }, Call)
@@ -76,29 +87,34 @@ function Call:left()
   return self.ends - core.monotonic()
 end
 
-local function notify(self, event)
-  if self.on_event then
+---Tells whoever listens of an event.
+function Call:notify(event)
+  local on_event = self.client.settings.values.on_event
+  if on_event then
     event.op = self.op
-    self.on_event(event)
+    self.waiting:invoke(on_event, event)
   end
 end
 
 -- What one series of attempts has come to. A token exchange within a call is a series of its own.
-local function new_series(self, options)
-  local exchange = options.authorize == nil
+local function new_series(self, operation)
+  local of_call = operation.with_token
   return {
-    attempts = exchange and 0 or self.attempts,
-    sends = exchange and 0 or self.sends,
+    attempts = of_call and self.attempts or 0,
+    sends = of_call and self.sends or 0,
     retries = 0,
     ambiguous = false,
-    of_record = options.absent ~= nil,
-    purpose = options.purpose,
+    of_record = operation.absent ~= nil,
+    purpose = not of_call and self.op ~= "authenticate" and "getting an access token" or nil,
   }
 end
 
-local function out_of_time(self, series)
+---The error of a call that has no time left.
+---@param series table? what its attempts have come to
+---@return bytenite.secrets.Error
+function Call:out_of_time(series)
   local facts = { reason = "deadline", detail = "the deadline of the call has passed" }
-  return errors.from_facts(self.op, facts, series)
+  return errors.from_facts(self.op, facts, series or { attempts = 0, sends = 0 })
 end
 
 -- The error of a token exchange, on behalf of the attempts before it.
@@ -115,10 +131,10 @@ local function wait_for_retry(self, series, facts)
   if not errors.is_worth_retrying(facts) or series.retries >= allowed then return false end
   local seconds = time_to_wait(facts, series.retries)
   if not seconds or seconds + SHORTEST_ATTEMPT > self:left() then return false end
-  if not take_from(self.budget) then return false end
+  if not take_from(self.client.budget) then return false end
   series.retries = series.retries + 1
-  notify(self, { event = "retry", attempt = series.attempts, wait = seconds })
-  if not core.sleep(seconds) then
+  self:notify { event = "retry", attempt = series.attempts, wait = seconds }
+  if not self.waiting:sleep(seconds) then
     facts.reason = "cancelled"
     return false
   end
@@ -128,70 +144,74 @@ end
 -- The core keeps the token and the key of an exchange out of the server's words; a server that
 -- quotes the client's API key in answer to another request is left to us.
 local function redact(self, facts)
-  if type(self.credential) == "function" then return end
+  local credential = self.client.settings.credential.value
+  if type(credential) == "function" then return end
   for _, name in ipairs { "description", "requestId" } do
-    if facts[name] then facts[name] = core.redact(facts[name], self.credential) end
+    if facts[name] then facts[name] = core.redact(facts[name], credential) end
   end
 end
 
+-- One exchange: a value and the number of requests that it took, or nil and facts.
+local function exchange(self, operation, seconds)
+  local core_client = self.client.core
+  if self.waiting.blocks then return operation.send(core_client, self, seconds) end
+  local pending, facts = operation.send(core_client, self, seconds, true)
+  if not pending then return nil, facts end
+  self.waiting:pause(core_client, pending)
+  return core_client:collect(pending)
+end
+
 -- One attempt; its facts are added to the series. What cannot be sent is none.
-local function attempt(self, series, send, writes)
+local function attempt(self, series, operation)
   local started = core.monotonic()
-  local value, facts = send(math.min(self.timeout, self.ends - started))
+  local value, facts = exchange(self, operation, math.min(self.timeout, self.ends - started))
   if value == nil and facts.reason == "invalid" then return nil, facts, "invalid" end
   series.attempts = series.attempts + 1
   if value ~= nil then
     local sends = facts
     series.sends = series.sends + sends
-    notify(self, { event = "attempt", attempt = series.attempts, ok = true, sends = sends,
-      seconds = core.monotonic() - started })
+    self:notify { event = "attempt", attempt = series.attempts, ok = true, sends = sends,
+      seconds = core.monotonic() - started }
     return value
   end
   redact(self, facts)
   local kind, _, ambiguous = errors.classify(facts)
   series.sends = series.sends + facts.sends
   -- libcurl may have sent twice by itself, of which the first may have been applied.
-  if writes and (ambiguous or facts.sends > 1) then series.ambiguous = true end
-  notify(self, { event = "attempt", attempt = series.attempts, ok = false, kind = kind,
-    status = facts.status, sends = facts.sends, seconds = core.monotonic() - started })
+  if operation.writes and (ambiguous or facts.sends > 1) then series.ambiguous = true end
+  self:notify { event = "attempt", attempt = series.attempts, ok = false, kind = kind,
+    status = facts.status, sends = facts.sends, seconds = core.monotonic() - started }
   return nil, facts, kind
 end
 
 ---Makes attempts until one succeeds or no further one makes sense.
----@param send fun(seconds: number): any, integer|table one exchange: a value and the number of
---- requests that it took, or nil and facts
----@param options { writes: boolean?, authorize: (fun(): true?, bytenite.secrets.Error?)?,
---- renew: (fun(): boolean?, bytenite.secrets.Error?)?, absent: (fun(facts: table): any)?,
---- missing_ok: boolean?, purpose: string? }
---- writes: the request changes something; authorize: called before each attempt; renew: called
---- after the first 401, true asks for one more attempt; absent: the value of a call that gets 404
---- after an attempt that may have been applied, or at all with missing_ok; purpose: for messages
+---@param operation bytenite.secrets.Operation
 ---@return any value
 ---@return bytenite.secrets.Error? err
-function Call:run(send, options)
-  local series = new_series(self, options)
-  local renewed = false
+function Call:run(operation)
+  local series = new_series(self, operation)
+  local client, with_token, renewed = self.client, operation.with_token, false
   while true do
-    if options.authorize then
-      local ok, err = options.authorize()
+    if with_token then
+      local ok, err = client.session:authorize(self, operation)
       if not ok then return nil, of_series(err, series) end
     end
-    if self:left() <= 0 then return nil, out_of_time(self, series) end
-    local value, facts, kind = attempt(self, series, send, options.writes)
-    if options.authorize then self.attempts, self.sends = series.attempts, series.sends end
+    if self:left() <= 0 then return nil, self:out_of_time(series) end
+    local value, facts, kind = attempt(self, series, operation)
+    if with_token then self.attempts, self.sends = series.attempts, series.sends end
     if value ~= nil then
-      refund(self.budget, series.retries)
+      refund(client.budget, series.retries)
       return value
     end
-    if kind == "not_found" and options.absent and (series.ambiguous or options.missing_ok) then
-      refund(self.budget, series.retries)
-      return options.absent(facts)
+    if kind == "not_found" and operation.absent and (series.ambiguous or self.missing_ok) then
+      refund(client.budget, series.retries)
+      return operation.absent(facts)
     end
     local again = false
-    if kind == "unauthorized" and options.renew and not renewed then
+    if kind == "unauthorized" and with_token and not renewed then
       renewed = true
       local err
-      again, err = options.renew()
+      again, err = client.session:renew(self)
       if err then return nil, of_series(err, series) end
     end
     if not again and not wait_for_retry(self, series, facts) then
@@ -199,7 +219,5 @@ function Call:run(send, options)
     end
   end
 end
-
-Call.notify = notify
 
 return Call

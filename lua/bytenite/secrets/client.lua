@@ -1,6 +1,7 @@
 -- The Client: every operation of the API, and what is made of them.
 
 local arguments = require "bytenite.secrets.arguments"
+local bulk = require "bytenite.secrets.bulk"
 local Call = require "bytenite.secrets.call"
 local config = require "bytenite.secrets.config"
 local core = require "bytenite.secrets.core"
@@ -8,6 +9,7 @@ local credential = require "bytenite.secrets.credential"
 local errors = require "bytenite.secrets.errors"
 local record = require "bytenite.secrets.record"
 local Session = require "bytenite.secrets.session"
+local waiting = require "bytenite.secrets.waiting"
 
 ---@class bytenite.secrets.Limits of one call; the client's settings by default
 ---@field timeout number? seconds for one attempt
@@ -16,6 +18,14 @@ local Session = require "bytenite.secrets.session"
 
 ---@class bytenite.secrets.DeleteLimits: bytenite.secrets.Limits
 ---@field missing_ok boolean? a secret that is not there is a success with absent = true
+
+---@class bytenite.secrets.Item
+---@field secret bytenite.secrets.Secret
+---@field secretKey bytenite.secrets.Credential
+
+---@class bytenite.secrets.Ref
+---@field secretType string
+---@field id string
 
 ---@class bytenite.secrets.Receipt
 ---@field ok true
@@ -65,11 +75,13 @@ local function new(options, ...)
   local opened
   opened, err = config.open(settings)
   if not opened then return nil, err end
+  local wait = settings.values.wait
   return setmetatable({
     core = opened,
     settings = settings,
-    session = Session.new(opened, settings.credential),
+    session = Session.new(settings.credential),
     budget = Call.budget(),
+    waiting = wait and waiting.through(wait) or waiting.blocking,
   }, Client)
 end
 
@@ -101,40 +113,61 @@ local function invalid_key(op, key)
   if not ok then return record.invalid(op, "secretKey", problem) end
 end
 
-local function start(self, op, limits)
-  return Call.new(op, self.settings, limits, self.budget)
+local LIST = {
+  with_token = true,
+  send = function(core_client, call, seconds, start)
+    return core_client:list(call.secretType, seconds, start)
+  end,
+}
+
+local PUT = {
+  with_token = true,
+  writes = true,
+  send = function(core_client, call, seconds, start)
+    return core_client:put(call.secret, call.key, seconds, start)
+  end,
+  check = function(call)
+    local ok, facts = core.check_record(call.secret)
+    if not ok then return record.invalid(call.op, facts.field, facts.detail) end
+    return invalid_key(call.op, call.key)
+  end,
+}
+
+local DELETE = {
+  with_token = true,
+  writes = true,
+  send = function(core_client, call, seconds, start)
+    return core_client:delete(call.secretType, call.id, seconds, start)
+  end,
+  check = function(call)
+    return invalid_address(call.op, call.secretType, call.id)
+  end,
+  absent = function(facts)
+    return { ok = true, absent = true, requestId = facts.requestId }
+  end,
+}
+
+local function ask_key(op, secretKey, way)
+  return credential.ask(op, secretKey, "the secretKey function", way)
 end
 
--- One operation with the access token.
-local function run(self, call, send, options)
-  options.authorize = function()
-    return self.session:authorize(call, options.check)
-  end
-  options.renew = function()
-    return self.session:renew(call)
-  end
-  local value, err = call:run(send, options)
-  if value == nil then return nil, err end
-  return value
+-- Where others run while a call waits, the caller could change the record meanwhile.
+local function run_put(self, op, limits, secret, secretKey, way)
+  local err = record.check_values(op, secret)
+  if err then return nil, err end
+  if not way.blocks then secret = record.copy(secret) end
+  local key
+  key, err = ask_key(op, secretKey, way)
+  if not key then return nil, err end
+  local call = Call.new(self, op, limits, way)
+  call.secret, call.key = secret, key
+  return call:run(PUT)
 end
 
-local function run_list(self, call, secret_type)
-  return run(self, call, function(seconds)
-    return self.core:list(secret_type, seconds)
-  end, {})
-end
-
-local function run_put(self, call, secret, key)
-  return run(self, call, function(seconds)
-    return self.core:put(secret, key, seconds)
-  end, {
-    writes = true,
-    check = function()
-      local ok, facts = core.check_record(secret)
-      if not ok then return record.invalid(call.op, facts.field, facts.detail) end
-      return invalid_key(call.op, key)
-    end,
-  })
+local function run_delete(self, op, limits, secret_type, id, way)
+  local call = Call.new(self, op, limits, way)
+  call.secretType, call.id, call.missing_ok = secret_type, id, limits.missing_ok
+  return call:run(DELETE)
 end
 
 -- Operations --------------------------------------------------------------------------------------
@@ -154,12 +187,15 @@ function Client:list(filter, call, ...)
     local ok, problem = core.check_segment(secret_type)
     if not ok then return nil, record.invalid("list", "secretType", problem) end
   end
-  return run_list(self, start(self, "list", limits), secret_type)
+  local running = Call.new(self, "list", limits, self.waiting)
+  running.secretType = secret_type
+  return running:run(LIST)
 end
 
 -- The API has no read of a single record.
-local function run_get(self, call, secret_type, id)
-  local list, err = run_list(self, call, secret_type)
+local function run_get(call, secret_type, id)
+  call.secretType = secret_type
+  local list, err = call:run(LIST)
   if not list then return nil, err end
   for _, secret in ipairs(list) do
     if secret.id == id and secret.secretType == secret_type then return secret end
@@ -187,7 +223,7 @@ function Client:get(secretType, id, call, ...)
   local op = errors.op("get", secretType, id)
   local err = invalid_address(op, secretType, id)
   if err then return nil, err end
-  return run_get(self, start(self, op, limits), secretType, id)
+  return run_get(Call.new(self, op, limits, self.waiting), secretType, id)
 end
 
 local function check_key(name, key)
@@ -212,12 +248,7 @@ function Client:put(secret, secretKey, call, ...)
   local limits = arguments.options(call, LIMITS, "put")
   arguments.no_more("put", ...)
   local op = errors.op("put", secret.secretType, secret.id)
-  local err = record.check_values(op, secret)
-  if err then return nil, err end
-  local key
-  key, err = credential.ask(op, secretKey, "the secretKey function")
-  if not key then return nil, err end
-  return run_put(self, start(self, op, limits), secret, key)
+  return run_put(self, op, limits, secret, secretKey, self.waiting)
 end
 
 ---Removes a secret.
@@ -232,18 +263,7 @@ function Client:delete(secretType, id, call, ...)
   local limits = arguments.options(call, DELETE_LIMITS, "delete")
   arguments.no_more("delete", ...)
   local op = errors.op("delete", secretType, id)
-  return run(self, start(self, op, limits), function(seconds)
-    return self.core:delete(secretType, id, seconds)
-  end, {
-    writes = true,
-    missing_ok = limits.missing_ok,
-    absent = function(facts)
-      return { ok = true, absent = true, requestId = facts.requestId }
-    end,
-    check = function()
-      return invalid_address(op, secretType, id)
-    end,
-  })
+  return run_delete(self, op, limits, secretType, id, self.waiting)
 end
 
 ---Replaces the key of a secret and keeps its record: reads it and writes it back.
@@ -262,18 +282,119 @@ function Client:rotate(secretType, id, secretKey, call, ...)
   local op = errors.op("rotate", secretType, id)
   local err = invalid_address(op, secretType, id)
   if err then return nil, err end
-  local running = start(self, op, limits)
-  local key, secret
-  key, err = credential.ask(op, secretKey, "the secretKey function")
-  if not key then return nil, err end
-  err = invalid_key(op, key)
+  local key
+  key, err = ask_key(op, secretKey, self.waiting)
+  err = err or invalid_key(op, key)
   if err then return nil, err end
-  secret, err = run_get(self, running, secretType, id)
-  if not secret then return nil, err end
-  err = record.check_values(op, secret)
+  local running = Call.new(self, op, limits, self.waiting)
+  running.key = key
+  running.secret, err = run_get(running, secretType, id)
+  if not running.secret then return nil, err end
+  err = record.check_values(op, running.secret)
   if err then return nil, err end
-  return run_put(self, running, secret, key)
+  return running:run(PUT)
 end
+
+-- Many at once ------------------------------------------------------------------------------------
+
+---@return string? problem of an item of put_all
+local function item_problem(item)
+  if type(item) ~= "table" then return ("table expected, got %s"):format(type(item)) end
+  for name in pairs(item) do
+    if name ~= "secret" and name ~= "secretKey" then
+      return ("unknown field %q (there are secret, secretKey)"):format(tostring(name))
+    end
+  end
+  local problem = record.problem(item.secret)
+  if problem then return problem end
+  local wanted = arguments.credential()(item.secretKey)
+  if wanted then
+    return ("secretKey: %s expected, got %s"):format(wanted, arguments.type_name(item.secretKey))
+  end
+end
+
+---@return string? problem of a reference of delete_all
+local function ref_problem(ref)
+  if type(ref) ~= "table" then return ("table expected, got %s"):format(type(ref)) end
+  for _, name in ipairs { "secretType", "id" } do
+    if type(ref[name]) ~= "string" then
+      return ("%s: string expected, got %s"):format(name, type(ref[name]))
+    end
+  end
+end
+
+-- What an array holds is looked at before anything is sent.
+local function check_items(name, argument, items, problem_of)
+  if type(items) == "function" then return end
+  if type(items) ~= "table" then
+    arguments.misuse(("%s: %s: array or function expected, got %s"):format(name, argument,
+      arguments.type_name(items)), 1)
+  end
+  for index, item in ipairs(items) do
+    local problem = problem_of(item)
+    if problem then
+      arguments.misuse(("%s: %s[%d]: %s"):format(name, argument, index, problem), 1)
+    end
+  end
+end
+
+local function invalid_item(op, problem)
+  return errors.new { kind = "invalid", op = op, message = problem }
+end
+
+local function put_op(item)
+  return errors.op("put", item.secret.secretType, item.secret.id)
+end
+
+local function put_item(way, item)
+  local problem = item_problem(item)
+  if problem then return "put", nil, invalid_item("put", problem) end
+  local op = put_op(item)
+  return op, run_put(way.client, op, way.limits, item.secret, item.secretKey, way)
+end
+
+local function delete_op(ref)
+  return errors.op("delete", ref.secretType, ref.id)
+end
+
+local function delete_item(way, ref)
+  local problem = ref_problem(ref)
+  if problem then return "delete", nil, invalid_item("delete", problem) end
+  local op = delete_op(ref)
+  return op, run_delete(way.client, op, way.limits, ref.secretType, ref.id, way)
+end
+
+---Puts many secrets, several at once. An item that a function gave may be changed after its
+---result is there, and one that is malformed is a failure of that item alone; what is malformed
+---in an array raises before anything is sent.
+---@param items bytenite.secrets.Item[]|fun(): bytenite.secrets.Item?
+---@param options bytenite.secrets.BulkOptions?
+---@return bytenite.secrets.Report?
+---@return bytenite.secrets.Error? err only when nothing was started
+function Client:put_all(items, options, ...)
+  check_client(self, "put_all")
+  check_items("put_all", "items", items, item_problem)
+  options = bulk.check_options(options, "put_all")
+  arguments.no_more("put_all", ...)
+  if self.problem then return nil, self.problem end
+  return bulk.run(self, items, options, put_op, put_item)
+end
+
+---Removes many secrets, several at once.
+---@param refs bytenite.secrets.Ref[]|fun(): bytenite.secrets.Ref? a listing will do
+---@param options bytenite.secrets.BulkOptions?
+---@return bytenite.secrets.Report?
+---@return bytenite.secrets.Error? err only when nothing was started
+function Client:delete_all(refs, options, ...)
+  check_client(self, "delete_all")
+  check_items("delete_all", "refs", refs, ref_problem)
+  options = bulk.check_options(options, "delete_all")
+  arguments.no_more("delete_all", ...)
+  if self.problem then return nil, self.problem end
+  return bulk.run(self, refs, options, delete_op, delete_item)
+end
+
+-- The client itself -------------------------------------------------------------------------------
 
 ---Exchanges the API key for a new access token, which the client keeps.
 ---@param call bytenite.secrets.Limits?
@@ -292,7 +413,7 @@ function Client:authenticate(call, ...)
       hint = "set BYTENITE_API_KEY, or pass api_key to secrets.new",
     }
   end
-  return self.session:exchange(start(self, "authenticate", limits))
+  return self.session:exchange(Call.new(self, "authenticate", limits, self.waiting))
 end
 
 ---Each setting with where it came from; never a secret.
@@ -309,7 +430,7 @@ function Client:close(...)
   if getmetatable(self) ~= Client then arguments.misuse("close: call it as client:close()") end
   arguments.no_more("close", ...)
   self.core:close()
-  self.core, self.session.core = CLOSED, CLOSED
+  self.core = CLOSED
 end
 
 function Client:__close()
@@ -334,6 +455,8 @@ local function impossible(err)
     settings = { values = config.DEFAULTS, credential = { kind = "api_key" } },
     session = { authorize = refuse, exchange = refuse },
     budget = Call.budget(),
+    waiting = waiting.blocking,
+    problem = err,
   }, Client)
 end
 

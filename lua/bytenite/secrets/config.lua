@@ -36,6 +36,9 @@ local proxy = require "bytenite.secrets.proxy"
 ---@field client_key string? PEM file, read at each connection; by default it is in client_cert
 ---@field proxy string? URL; by default the usual environment variables, for other machines than
 --- this one; "" for none
+---@field concurrency integer? items of a bulk call at once, 1 to 256, 16 by default
+---@field wait fun(fd: integer?, seconds: number)? instead of blocking: returns when `fd`, if there
+--- is one, is readable, or the time is up
 ---@field app { name: string, version: string? }? added to the User-Agent
 ---@field on_event fun(event: bytenite.secrets.Event)? told of each attempt, retry and renewal
 ---@field ignore_env boolean? ignores BYTENITE_* and the proxy variables; false by default
@@ -64,6 +67,14 @@ local function check_app(value)
   if not value.name then return "{ name = string, version = string }" end
 end
 
+-- PUC Lua 5.1 cannot yield across pcall, which other coroutines' calls rely on.
+local function check_wait(value)
+  if type(value) ~= "function" then return "function" end
+  if _VERSION == "Lua 5.1" and not rawget(_G, "jit") then
+    return "Lua 5.2 or newer, or LuaJIT,", _VERSION
+  end
+end
+
 local CHECKS = {
   access_token = arguments.credential(),
   allow_http = arguments.of_type("boolean"),
@@ -75,6 +86,7 @@ local CHECKS = {
   ca_path = arguments.of_type("string"),
   client_cert = arguments.of_type("string"),
   client_key = arguments.of_type("string"),
+  concurrency = arguments.whole(1, 256),
   connect_timeout = arguments.seconds(),
   deadline = arguments.seconds(),
   ignore_env = arguments.of_type("boolean"),
@@ -83,6 +95,7 @@ local CHECKS = {
   proxy = arguments.of_type("string"),
   retries = arguments.whole(0, 10),
   timeout = arguments.seconds(),
+  wait = check_wait,
 }
 
 local DEFAULTS = {
@@ -92,6 +105,7 @@ local DEFAULTS = {
   deadline = 30,
   retries = 2,
   max_response_bytes = 32 * MIB,
+  concurrency = 16,
   allow_http = false,
   ignore_env = false,
 }
@@ -283,6 +297,8 @@ function config.open(settings)
     client_key = values.client_key,
     connect_timeout = values.connect_timeout,
     max_response_bytes = values.max_response_bytes,
+    max_connections = values.concurrency,
+    pollable = values.wait ~= nil,
     proxy = values.proxy,
     no_proxy = settings.no_proxy,
     remote_proxy = settings.remote_proxy,

@@ -113,11 +113,12 @@ end
 ---@param op string
 ---@param value bytenite.secrets.Credential
 ---@param name string for messages
+---@param waiting table of the call, see waiting.lua
 ---@return string|bytenite.secrets.SecretString|nil
 ---@return bytenite.secrets.Error? err of kind config
-function credential.ask(op, value, name)
+function credential.ask(op, value, name, waiting)
   if type(value) ~= "function" then return value end
-  local answer, message = value()
+  local answer, message = waiting:invoke(value)
   if type(answer) == "string" or core.is_secret_string(answer) then return answer end
   if answer ~= nil then message = "it returned a " .. arguments.type_name(answer) end
   return nil, errors.new {

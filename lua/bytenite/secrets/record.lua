@@ -94,6 +94,25 @@ function record.check_values(op, secret)
   end
 end
 
+local DEPTH_MAX = 32 -- more than can be sent, so that a cycle ends
+
+local function copy(value, depth)
+  if type(value) ~= "table" or depth > DEPTH_MAX then return value end
+  local made = {}
+  for name, field in next, value do
+    made[name] = copy(field, depth + 1)
+  end
+  if getmetatable(value) == core.array_mt then setmetatable(made, core.array_mt) end
+  return made
+end
+
+---A copy of a record, with all that is in it.
+---@param secret bytenite.secrets.Secret
+---@return bytenite.secrets.Secret
+function record.copy(secret)
+  return copy(secret, 0)
+end
+
 -- Questions -------------------------------------------------------------------------------------
 
 local function matches(secret, match)

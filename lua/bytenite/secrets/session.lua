@@ -1,4 +1,5 @@
--- The access token of one client: where it comes from, when it is renewed.
+-- The access token of one client: where it comes from, when it is renewed. Calls that wait at the
+-- same time share one renewal.
 
 local core = require "bytenite.secrets.core"
 local credential = require "bytenite.secrets.credential"
@@ -10,48 +11,55 @@ Session.__index = Session
 local LEEWAY = 60 -- seconds before its end that a token is renewed, at most
 local LEEWAY_SHARE = 0.1 -- of its life
 local REST = 5 -- seconds that a refused key is not tried again
+local LOOK = 1 -- seconds until a call looks whether the renewal that it waits for was given up
 
----@param core_client table
 ---@param source bytenite.secrets.CredentialSource
-function Session.new(core_client, source)
+function Session.new(source)
   return setmetatable({
-    core = core_client,
     source = source,
+    token = 0, -- how many there have been
     renew_at = nil, -- monotonic seconds; nil while there is no token
     ends = nil, -- of the token's life
     refused = nil, -- the Error of a refused key, until `rest_ends`
     rest_ends = nil,
+    renewal = nil, -- the exchange under way that other calls may wait for
   }, Session)
 end
 
 -- A token that was given -------------------------------------------------------------------------
 
-local function take_given_token(self, op)
-  local token, err = credential.ask(op, self.source.value, self.source.name)
+local function take_given_token(self, call)
+  local token, err = credential.ask(call.op, self.source.value, self.source.name, call.waiting)
   if not token then return nil, err end
-  local ok, facts = self.core:authorize(token, self.source.trim)
-  if not ok then return nil, errors.from_facts(op, facts, { attempts = 0, sends = 0 }) end
+  local ok, facts = call.client.core:authorize(token, self.source.trim)
+  if not ok then return nil, errors.from_facts(call.op, facts, { attempts = 0, sends = 0 }) end
   return true
 end
 
 -- A token for an API key -------------------------------------------------------------------------
 
+local EXCHANGE = {
+  send = function(core_client, call, seconds, start)
+    local trim = call.client.session.source.trim
+    return core_client:authenticate(call.api_key, seconds, trim, start)
+  end,
+}
+
 local function plan_renewal(self, lifetime)
   local leeway = math.min(LEEWAY, LEEWAY_SHARE * lifetime) * (0.5 + core.random() / 2)
+  self.token = self.token + 1
   self.ends = core.monotonic() + lifetime
   self.renew_at = self.ends - leeway
 end
 
----@return table? answer { expiresIn, scope }
----@return bytenite.secrets.Error?
-function Session:exchange(call)
+local function exchange(self, call)
   self.refused = nil
-  local key, err = credential.ask(call.op, self.source.value, self.source.name)
+  local key, err = credential.ask(call.op, self.source.value, self.source.name, call.waiting)
   if not key then return nil, err end
   local answer
-  answer, err = call:run(function(seconds)
-    return self.core:authenticate(key, seconds, self.source.trim)
-  end, { purpose = call.op ~= "authenticate" and "getting an access token" or nil })
+  call.api_key = key
+  answer, err = call:run(EXCHANGE)
+  call.api_key = nil
   if not answer then
     if err.kind == "unauthorized" or err.kind == "forbidden" then
       self.refused, self.rest_ends = errors.again(err, call.op), core.monotonic() + REST
@@ -63,39 +71,108 @@ function Session:exchange(call)
   return answer
 end
 
--- As exchange, unless the key was refused a moment ago.
-local function renewed(self, call)
+-- Sharing it -------------------------------------------------------------------------------------
+
+local function end_renewal(self, renewal, err)
+  renewal.over, renewal.err = true, err
+  if self.renewal == renewal then self.renewal = nil end
+  for _, signal in ipairs(renewal.signals) do
+    signal:set()
+  end
+end
+
+---Ends the renewal that a call of this waiting has begun and cannot finish.
+function Session:abandon(waiting)
+  if self.renewal and self.renewal.waiting == waiting then end_renewal(self, self.renewal) end
+end
+
+---Exchanges the key for a token, for all calls that wait for one.
+---@return table? answer { expiresIn, scope }
+---@return bytenite.secrets.Error?
+function Session:exchange(call)
+  local waiting = call.waiting
+  if waiting.blocks then return exchange(self, call) end
+  local renewal = { waiting = waiting, driver = waiting:driver(), ends = call.ends, signals = {} }
+  self.renewal = renewal
+  local ok, answer, err = waiting:protect(exchange, self, call)
+  end_renewal(self, renewal, err)
+  if not ok then error(answer, 0) end
+  return answer, err
+end
+
+-- Whether nobody will end it: its coroutine is gone, or its deadline.
+local function is_given_up(renewal)
+  return core.monotonic() > renewal.ends + LOOK
+end
+
+-- Waits until the renewal of another call is over. False when the client was closed.
+local function await(self, call, renewal)
+  local core_client = call.client.core
+  local signal = core_client:signal()
+  if not signal then return false end
+  renewal.signals[#renewal.signals + 1] = signal
+  while not renewal.over and call:left() > 0 and not is_given_up(renewal) do
+    call.waiting:pause(core_client, signal, math.min(LOOK, call:left()))
+  end
+  signal:cancel()
+  if is_given_up(renewal) and not renewal.over then end_renewal(self, renewal) end
+  return true
+end
+
+-- What of the failure of one call's renewal holds for all: not that it was interrupted, or had
+-- less time than others.
+local function is_shared(err)
+  return err and err.kind ~= "cancelled" and err.kind ~= "timeout"
+end
+
+-- A token that is newer than `token`: from a renewal under way, or from one of its own, unless the
+-- key was refused a moment ago.
+---@return true?
+---@return bytenite.secrets.Error?
+local function newer_token(self, call, token)
+  while self.renewal and call.waiting:may_await(self.renewal) do
+    local renewal = self.renewal
+    if not await(self, call, renewal) then break end
+    if self.token > token then return true end
+    if is_shared(renewal.err) then return nil, errors.again(renewal.err, call.op) end
+    if call:left() <= 0 then return nil, call:out_of_time() end
+  end
   if self.refused and core.monotonic() < self.rest_ends then
     return nil, errors.again(self.refused, call.op)
   end
-  return self:exchange(call)
+  local answer, err = self:exchange(call)
+  return answer and true, err
 end
 
 -- What a call needs of it ------------------------------------------------------------------------
 
 ---Sees to it that the core has a token for the next attempt of a call.
 ---@param call table
----@param check (fun(): bytenite.secrets.Error?)? what keeps the call from being sent; asked before
---- an exchange, which would be for nothing
+---@param operation bytenite.secrets.Operation
 ---@return true?
 ---@return bytenite.secrets.Error?
-function Session:authorize(call, check)
+function Session:authorize(call, operation)
   if self.source.kind == "access_token" then
     if call.authorized then return true end
     call.authorized = true
-    return take_given_token(self, call.op)
+    return take_given_token(self, call)
   end
   local now = core.monotonic()
-  if self.renew_at and now < self.renew_at then return true end
-  local err = check and check()
-  if err then return nil, err end
-  local answer
-  answer, err = renewed(self, call)
-  if not answer and self.renew_at and core.monotonic() < self.ends then
-    self.renew_at = core.monotonic() + REST -- the token that there is will do until then
-    return true
+  if not self.renew_at or now >= self.renew_at then
+    local err = operation.check and operation.check(call)
+    if err then return nil, err end
+    local ok
+    ok, err = newer_token(self, call, self.token)
+    if not ok and (err.kind == "cancelled" or not self:lives()) then return nil, err end
+    if not ok then self.renew_at = core.monotonic() + REST end -- the old one will do until then
   end
-  return answer and true, err
+  call.token = self.token
+  return true
+end
+
+---@return boolean whether there is a token whose time is not up
+function Session:lives()
+  return self.renew_at ~= nil and core.monotonic() < self.ends
 end
 
 ---After a 401: whether another token can be had, so that one more attempt makes sense.
@@ -106,9 +183,10 @@ function Session:renew(call)
     call.authorized = type(self.source.value) ~= "function"
     return not call.authorized
   end
+  if self.token > call.token then return true end -- another call had the same answer
   self.renew_at = nil
-  local answer, err = renewed(self, call)
-  return answer ~= nil, err
+  local ok, err = newer_token(self, call, call.token)
+  return ok or false, err
 end
 
 return Session

@@ -1,0 +1,100 @@
+-- How calls wait: by blocking, or through the function of option `wait`. Bulk calls, whose items
+-- wait for their turn, add a third way.
+--
+--   waiting.blocks             exchanges are performed, not started and waited for
+--   waiting:pause(core_client, pending, seconds?)    until it is done, or the time is up
+--   waiting:first(core_client, pendings, seconds)    index of one that is done; nil when the time
+--                              may be up, false when the script is to be interrupted
+--   waiting:sleep(seconds)     false when the script is to be interrupted
+--   waiting:invoke(f, a?, b?)  calls a function that a user gave, and returns what it returns
+--
+-- and, unless it blocks, what calls that share a renewal need to know of each other:
+--
+--   waiting:driver()            the coroutine that drives the call
+--   waiting:may_await(renewal)  whether that one can go on while this one waits
+--   waiting:protect(f, ...)     as pcall
+
+local core = require "bytenite.secrets.core"
+
+-- Blocking ---------------------------------------------------------------------------------------
+
+local Blocking = { blocks = true }
+Blocking.__index = Blocking
+
+function Blocking.first(_, core_client, pendings, seconds)
+  return core_client:poll(pendings, seconds)
+end
+
+function Blocking.sleep(_, seconds)
+  return core.sleep(seconds)
+end
+
+function Blocking.invoke(_, f, ...)
+  return f(...)
+end
+
+function Blocking.may_await()
+  return false
+end
+
+-- An event loop ----------------------------------------------------------------------------------
+
+local Loop = { blocks = false, invoke = Blocking.invoke }
+Loop.__index = Loop
+
+-- The exchange of a call whose wait was broken off must not go on by itself.
+local function wait_or_cancel(self, pending, fd, seconds)
+  local ok, err = pcall(self.wait, fd, seconds)
+  if ok then return end
+  pending:cancel()
+  error(err, 0)
+end
+
+function Loop:pause(core_client, pending, seconds)
+  local ends = core.monotonic() + (seconds or math.huge)
+  while not pending:done() do
+    local left = ends - core.monotonic()
+    if left <= 0 then return end
+    local fd, patience = core_client:run()
+    if pending:done() then return end
+    wait_or_cancel(self, pending, fd, math.min(patience, left))
+  end
+end
+
+function Loop:first(core_client, pendings, seconds)
+  local fd, patience = core_client:run()
+  local index = core.first_done(pendings)
+  if index then return index end
+  self.wait(fd, math.min(patience, seconds))
+  return core.first_done(pendings)
+end
+
+function Loop:sleep(seconds)
+  local ends = core.monotonic() + seconds
+  while seconds > 0 do
+    self.wait(nil, seconds)
+    seconds = ends - core.monotonic()
+  end
+  return true
+end
+
+function Loop.driver()
+  return (coroutine.running())
+end
+
+function Loop.may_await(_, renewal)
+  return renewal.driver ~= coroutine.running()
+end
+
+function Loop.protect(_, f, ...)
+  return pcall(f, ...)
+end
+
+local waiting = { blocking = setmetatable({}, Blocking) }
+
+---@param wait fun(fd: integer?, seconds: number)
+function waiting.through(wait)
+  return setmetatable({ wait = wait }, Loop)
+end
+
+return waiting
