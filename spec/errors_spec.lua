@@ -242,7 +242,7 @@ describe("bytenite.secrets.errors", function()
 
     it("tells a missing secret from an address that is none of the service", function()
       local facts = { reason = "status", status = 404 }
-      local missing = errors.from_facts("delete s3/a", facts, totals { of_record = true })
+      local missing = errors.from_facts("delete s3/a", facts, totals { verb = "delete" })
       local elsewhere = errors.from_facts("list", facts, totals())
       assert.matches("no such secret", missing.message)
       assert.matches("secretType and id", missing.hint)

@@ -39,6 +39,8 @@ function arguments.no_more(name, ...)
   if select("#", ...) > 0 then arguments.misuse(name .. ": too many arguments", 1) end
 end
 
+local NONE = setmetatable({}, { __newindex = error })
+
 local function sorted_names(checks)
   local names = {}
   for name in pairs(checks) do
@@ -57,8 +59,8 @@ end
 ---@param level integer? as in misuse
 ---@return table options never nil
 function arguments.options(options, checks, name, level)
+  if options == nil then return NONE end
   level = (level or 0) + 1
-  if options == nil then return {} end
   arguments.check_type(options, "table", name .. ": options", level)
   for option, value in pairs(options) do
     local check = checks[option]

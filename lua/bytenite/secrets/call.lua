@@ -3,7 +3,14 @@
 local core = require "bytenite.secrets.core"
 local errors = require "bytenite.secrets.errors"
 
-local Call = {}
+local Call = {
+  retried = 0,
+  attempts = 0,
+  sends = 0,
+  ambiguous = false,
+  missing_ok = false,
+  purpose = nil, -- of an exchange that is not the whole call
+}
 Call.__index = Call
 
 -- An attempt with less time than this would only fail.
@@ -31,6 +38,7 @@ local function take_from(budget)
 end
 
 local function refund(budget, retries)
+  if budget.left == BUDGET then return end
   budget.left = math.min(BUDGET, budget.left + math.max(1, COST * retries))
 end
 
@@ -63,23 +71,50 @@ end
 --- may have been applied, or at all with call.missing_ok
 
 ---@param client bytenite.secrets.Client
----@param op string as Error.op
----@param limits { timeout: number?, deadline: number?, retries: integer?, ends: number? } of this
---- call alone; ends is the monotonic time that it may not go beyond
 ---@param waiting table how it waits, see waiting.lua
-function Call.new(client, op, limits, waiting)
-  local values = client.settings.values
-  local ends = core.monotonic() + (limits.deadline or values.deadline)
+---@param verb string "put"
+---@param secret_type string?
+---@param id string? of the record that it is about
+function Call.new(client, waiting, verb, secret_type, id)
   return setmetatable({
     client = client,
-    op = op,
     waiting = waiting,
-    timeout = limits.timeout or values.timeout,
-    ends = limits.ends and math.min(limits.ends, ends) or ends,
-    retries = limits.retries or values.retries,
-    attempts = 0, -- with the access token, so far
-    sends = 0,
+    verb = verb,
+    secretType = secret_type,
+    id = id,
+    secret = nil, -- of a put
+    key = nil,
+    token = nil, -- the number of the one that it is sent with
+    timeout = nil,
+    ends = nil,
+    retries = nil, -- allowed
   }, Call)
+end
+
+---From now on the time counts.
+---@param limits { timeout: number?, deadline: number?, retries: integer?, ends: number? } of this
+--- call alone; ends is the monotonic time that it may not go beyond
+---@return table call itself
+function Call:start(limits)
+  local values = self.client.settings.values
+  self.timeout = limits.timeout or values.timeout
+  self.retries = limits.retries or values.retries
+  self.ends = core.monotonic() + (limits.deadline or values.deadline)
+  if limits.ends then self.ends = math.min(self.ends, limits.ends) end
+  return self
+end
+
+---@return table call a token exchange on behalf of this one
+function Call:for_token()
+  local exchange = Call.new(self.client, self.waiting, self.verb, self.secretType, self.id)
+  exchange.timeout, exchange.retries, exchange.ends = self.timeout, self.retries, self.ends
+  exchange.purpose = "getting an access token"
+  return exchange
+end
+
+---@return string as Error.op
+function Call:op()
+  return self.id and errors.op(self.verb, self.secretType, self.id) or self.verb
 end
 
 ---@return number seconds until the deadline
@@ -87,53 +122,50 @@ function Call:left()
   return self.ends - core.monotonic()
 end
 
----Tells whoever listens of an event.
-function Call:notify(event)
-  local on_event = self.client.settings.values.on_event
-  if on_event then
-    event.op = self.op
-    self.waiting:invoke(on_event, event)
-  end
-end
-
--- What one series of attempts has come to. A token exchange within a call is a series of its own.
-local function new_series(self, operation)
-  local of_call = operation.with_token
-  return {
-    attempts = of_call and self.attempts or 0,
-    sends = of_call and self.sends or 0,
-    retries = 0,
-    ambiguous = false,
-    of_record = operation.absent ~= nil,
-    purpose = not of_call and self.op ~= "authenticate" and "getting an access token" or nil,
-  }
-end
-
----The error of a call that has no time left.
----@param series table? what its attempts have come to
----@return bytenite.secrets.Error
-function Call:out_of_time(series)
+---@return bytenite.secrets.Error of a call that has no time left
+function Call:out_of_time()
   local facts = { reason = "deadline", detail = "the deadline of the call has passed" }
-  return errors.from_facts(self.op, facts, series or { attempts = 0, sends = 0 })
+  return errors.from_facts(self:op(), facts, self)
 end
 
--- The error of a token exchange, on behalf of the attempts before it.
-local function of_series(err, series)
-  err.attempts, err.sends = err.attempts + series.attempts, err.sends + series.sends
-  err.ambiguous = series.ambiguous
-  return err
+-- Events -----------------------------------------------------------------------------------------
+
+local function notify(self, event)
+  event.op = self:op()
+  self.waiting:invoke(self.client.settings.values.on_event, event)
 end
+
+local function listens(self)
+  return self.client.settings.values.on_event ~= nil
+end
+
+local function notify_attempt(self, started, facts)
+  if not listens(self) then return end
+  local event = { event = "attempt", attempt = self.attempts, ok = facts.reason == nil,
+    sends = facts.sends, status = facts.status, seconds = core.monotonic() - started }
+  if facts.reason then event.kind = errors.classify(facts) end
+  notify(self, event)
+end
+
+---Tells whoever listens of a new token.
+function Call:notify_renewal(expires_in)
+  if listens(self) then notify(self, { event = "renewal", expires_in = expires_in }) end
+end
+
+-- Attempts ---------------------------------------------------------------------------------------
 
 -- Whether another attempt makes sense; waits for it if so.
-local function wait_for_retry(self, series, facts)
+local function wait_for_retry(self, facts)
   local allowed = self.retries
   if errors.is_handshake(facts) then allowed = math.min(allowed, HANDSHAKE_RETRIES) end
-  if not errors.is_worth_retrying(facts) or series.retries >= allowed then return false end
-  local seconds = time_to_wait(facts, series.retries)
+  if not errors.is_worth_retrying(facts) or self.retried >= allowed then return false end
+  local seconds = time_to_wait(facts, self.retried)
   if not seconds or seconds + SHORTEST_ATTEMPT > self:left() then return false end
   if not take_from(self.client.budget) then return false end
-  series.retries = series.retries + 1
-  self:notify { event = "retry", attempt = series.attempts, wait = seconds }
+  self.retried = self.retried + 1
+  if listens(self) then
+    notify(self, { event = "retry", attempt = self.attempts, wait = seconds })
+  end
   if not self.waiting:sleep(seconds) then
     facts.reason = "cancelled"
     return false
@@ -161,27 +193,39 @@ local function exchange(self, operation, seconds)
   return core_client:collect(pending)
 end
 
--- One attempt; its facts are added to the series. What cannot be sent is none.
-local function attempt(self, series, operation)
-  local started = core.monotonic()
-  local value, facts = exchange(self, operation, math.min(self.timeout, self.ends - started))
-  if value == nil and facts.reason == "invalid" then return nil, facts, "invalid" end
-  series.attempts = series.attempts + 1
+-- One attempt. What cannot be sent is none.
+---@return any value
+---@return table? facts of a failure
+local function attempt(self, operation, now)
+  local value, facts = exchange(self, operation, math.min(self.timeout, self.ends - now))
+  if value == nil and facts.reason == "invalid" then return nil, facts end
+  self.attempts = self.attempts + 1
   if value ~= nil then
     local sends = facts
-    series.sends = series.sends + sends
-    self:notify { event = "attempt", attempt = series.attempts, ok = true, sends = sends,
-      seconds = core.monotonic() - started }
+    self.sends = self.sends + sends
+    if listens(self) then notify_attempt(self, now, { sends = sends }) end
     return value
   end
   redact(self, facts)
-  local kind, _, ambiguous = errors.classify(facts)
-  series.sends = series.sends + facts.sends
+  self.sends = self.sends + facts.sends
   -- libcurl may have sent twice by itself, of which the first may have been applied.
-  if operation.writes and (ambiguous or facts.sends > 1) then series.ambiguous = true end
-  self:notify { event = "attempt", attempt = series.attempts, ok = false, kind = kind,
-    status = facts.status, sends = facts.sends, seconds = core.monotonic() - started }
-  return nil, facts, kind
+  local _, _, ambiguous = errors.classify(facts)
+  if operation.writes and (ambiguous or facts.sends > 1) then self.ambiguous = true end
+  notify_attempt(self, now, facts)
+  return nil, facts
+end
+
+-- The error of a token exchange, on behalf of the attempts before it.
+local function on_behalf(self, err)
+  err.attempts, err.sends = err.attempts + self.attempts, err.sends + self.sends
+  err.ambiguous = self.ambiguous
+  return err
+end
+
+-- Whether a failure means that the secret is not there any more, or that it need not be.
+local function is_gone(self, operation, facts)
+  return operation.absent and errors.classify(facts) == "not_found"
+    and (self.ambiguous or self.missing_ok)
 end
 
 ---Makes attempts until one succeeds or no further one makes sense.
@@ -189,33 +233,30 @@ end
 ---@return any value
 ---@return bytenite.secrets.Error? err
 function Call:run(operation)
-  local series = new_series(self, operation)
   local client, with_token, renewed = self.client, operation.with_token, false
+  self.retried, self.ambiguous = nil, nil -- of this operation
   while true do
     if with_token then
       local ok, err = client.session:authorize(self, operation)
-      if not ok then return nil, of_series(err, series) end
+      if not ok then return nil, on_behalf(self, err) end
     end
-    if self:left() <= 0 then return nil, self:out_of_time(series) end
-    local value, facts, kind = attempt(self, series, operation)
-    if with_token then self.attempts, self.sends = series.attempts, series.sends end
+    local now = core.monotonic()
+    if now >= self.ends then return nil, self:out_of_time() end
+    local value, facts = attempt(self, operation, now)
+    if value == nil and is_gone(self, operation, facts) then value = operation.absent(facts) end
     if value ~= nil then
-      refund(client.budget, series.retries)
+      refund(client.budget, self.retried)
       return value
     end
-    if kind == "not_found" and operation.absent and (series.ambiguous or self.missing_ok) then
-      refund(client.budget, series.retries)
-      return operation.absent(facts)
-    end
     local again = false
-    if kind == "unauthorized" and with_token and not renewed then
+    if with_token and not renewed and errors.classify(facts) == "unauthorized" then
       renewed = true
       local err
       again, err = client.session:renew(self)
-      if err then return nil, of_series(err, series) end
+      if err then return nil, on_behalf(self, err) end
     end
-    if not again and not wait_for_retry(self, series, facts) then
-      return nil, errors.from_facts(self.op, facts, series)
+    if not again and not wait_for_retry(self, facts) then
+      return nil, errors.from_facts(self:op(), facts, self)
     end
   end
 end

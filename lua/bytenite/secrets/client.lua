@@ -95,22 +95,29 @@ local function check_client(self, name)
 end
 
 local function check_address(name, secret_type, id)
+  if type(secret_type) == "string" and type(id) == "string" then return end
   arguments.check_type(secret_type, "string", name .. ": secretType", 1)
   arguments.check_type(id, "string", name .. ": id", 1)
 end
 
 ---@return bytenite.secrets.Error? of kind invalid
-local function invalid_address(op, secret_type, id)
-  local ok, problem = core.check_segment(secret_type)
-  if not ok then return record.invalid(op, "secretType", problem) end
-  ok, problem = core.check_segment(id)
-  if not ok then return record.invalid(op, "id", problem) end
+local function invalid_address(call)
+  local ok, problem = core.check_segment(call.secretType)
+  if not ok then return record.invalid(call:op(), "secretType", problem) end
+  ok, problem = core.check_segment(call.id)
+  if not ok then return record.invalid(call:op(), "id", problem) end
 end
 
 ---@return bytenite.secrets.Error? of kind invalid
-local function invalid_key(op, key)
-  local ok, problem = core.check_key(key)
-  if not ok then return record.invalid(op, "secretKey", problem) end
+local function invalid_record(call, secret)
+  local field, detail, hint = record.value_problem(secret)
+  if field then return record.invalid(call:op(), field, detail, hint) end
+end
+
+---@return bytenite.secrets.Error? of kind invalid
+local function invalid_key(call)
+  local ok, problem = core.check_key(call.key)
+  if not ok then return record.invalid(call:op(), "secretKey", problem) end
 end
 
 local LIST = {
@@ -128,8 +135,8 @@ local PUT = {
   end,
   check = function(call)
     local ok, facts = core.check_record(call.secret)
-    if not ok then return record.invalid(call.op, facts.field, facts.detail) end
-    return invalid_key(call.op, call.key)
+    if not ok then return record.invalid(call:op(), facts.field, facts.detail) end
+    return invalid_key(call)
   end,
 }
 
@@ -140,34 +147,27 @@ local DELETE = {
     return core_client:delete(call.secretType, call.id, seconds, start)
   end,
   check = function(call)
-    return invalid_address(call.op, call.secretType, call.id)
+    return invalid_address(call)
   end,
   absent = function(facts)
     return { ok = true, absent = true, requestId = facts.requestId }
   end,
 }
 
-local function ask_key(op, secretKey, way)
-  return credential.ask(op, secretKey, "the secretKey function", way)
+-- Asking may take its time, a person's for example.
+---@return bytenite.secrets.Error?
+local function ask_key(call, secretKey)
+  local err
+  call.key, err = credential.ask(call, secretKey, "the secretKey function")
+  return err
 end
 
 -- Where others run while a call waits, the caller could change the record meanwhile.
-local function run_put(self, op, limits, secret, secretKey, way)
-  local err = record.check_values(op, secret)
+local function run_put(call, limits, secret, secretKey)
+  call.secret = call.waiting.blocks and secret or record.copy(secret)
+  local err = invalid_record(call, secret) or ask_key(call, secretKey)
   if err then return nil, err end
-  if not way.blocks then secret = record.copy(secret) end
-  local key
-  key, err = ask_key(op, secretKey, way)
-  if not key then return nil, err end
-  local call = Call.new(self, op, limits, way)
-  call.secret, call.key = secret, key
-  return call:run(PUT)
-end
-
-local function run_delete(self, op, limits, secret_type, id, way)
-  local call = Call.new(self, op, limits, way)
-  call.secretType, call.id, call.missing_ok = secret_type, id, limits.missing_ok
-  return call:run(DELETE)
+  return call:start(limits):run(PUT)
 end
 
 -- Operations --------------------------------------------------------------------------------------
@@ -187,22 +187,19 @@ function Client:list(filter, call, ...)
     local ok, problem = core.check_segment(secret_type)
     if not ok then return nil, record.invalid("list", "secretType", problem) end
   end
-  local running = Call.new(self, "list", limits, self.waiting)
-  running.secretType = secret_type
-  return running:run(LIST)
+  return Call.new(self, self.waiting, "list", secret_type):start(limits):run(LIST)
 end
 
 -- The API has no read of a single record.
-local function run_get(call, secret_type, id)
-  call.secretType = secret_type
+local function run_get(call)
   local list, err = call:run(LIST)
   if not list then return nil, err end
   for _, secret in ipairs(list) do
-    if secret.id == id and secret.secretType == secret_type then return secret end
+    if secret.id == call.id and secret.secretType == call.secretType then return secret end
   end
   return nil, errors.new {
     kind = "not_found",
-    op = call.op,
+    op = call:op(),
     message = "there is no such secret in the listing",
     attempts = call.attempts,
     sends = call.sends,
@@ -220,10 +217,10 @@ function Client:get(secretType, id, call, ...)
   check_address("get", secretType, id)
   local limits = arguments.options(call, LIMITS, "get")
   arguments.no_more("get", ...)
-  local op = errors.op("get", secretType, id)
-  local err = invalid_address(op, secretType, id)
+  local running = Call.new(self, self.waiting, "get", secretType, id)
+  local err = invalid_address(running)
   if err then return nil, err end
-  return run_get(Call.new(self, op, limits, self.waiting), secretType, id)
+  return run_get(running:start(limits))
 end
 
 local function check_key(name, key)
@@ -247,8 +244,8 @@ function Client:put(secret, secretKey, call, ...)
   check_key("put", secretKey)
   local limits = arguments.options(call, LIMITS, "put")
   arguments.no_more("put", ...)
-  local op = errors.op("put", secret.secretType, secret.id)
-  return run_put(self, op, limits, secret, secretKey, self.waiting)
+  local running = Call.new(self, self.waiting, "put", secret.secretType, secret.id)
+  return run_put(running, limits, secret, secretKey)
 end
 
 ---Removes a secret.
@@ -262,8 +259,9 @@ function Client:delete(secretType, id, call, ...)
   check_address("delete", secretType, id)
   local limits = arguments.options(call, DELETE_LIMITS, "delete")
   arguments.no_more("delete", ...)
-  local op = errors.op("delete", secretType, id)
-  return run_delete(self, op, limits, secretType, id, self.waiting)
+  local running = Call.new(self, self.waiting, "delete", secretType, id)
+  running.missing_ok = limits.missing_ok
+  return running:start(limits):run(DELETE)
 end
 
 ---Replaces the key of a secret and keeps its record: reads it and writes it back.
@@ -279,18 +277,11 @@ function Client:rotate(secretType, id, secretKey, call, ...)
   check_key("rotate", secretKey)
   local limits = arguments.options(call, LIMITS, "rotate")
   arguments.no_more("rotate", ...)
-  local op = errors.op("rotate", secretType, id)
-  local err = invalid_address(op, secretType, id)
+  local running = Call.new(self, self.waiting, "rotate", secretType, id)
+  local err = invalid_address(running) or ask_key(running, secretKey) or invalid_key(running)
   if err then return nil, err end
-  local key
-  key, err = ask_key(op, secretKey, self.waiting)
-  err = err or invalid_key(op, key)
-  if err then return nil, err end
-  local running = Call.new(self, op, limits, self.waiting)
-  running.key = key
-  running.secret, err = run_get(running, secretType, id)
-  if not running.secret then return nil, err end
-  err = record.check_values(op, running.secret)
+  running.secret, err = run_get(running:start(limits))
+  err = err or invalid_record(running, running.secret)
   if err then return nil, err end
   return running:run(PUT)
 end
@@ -349,8 +340,9 @@ end
 local function put_item(way, item)
   local problem = item_problem(item)
   if problem then return "put", nil, invalid_item("put", problem) end
-  local op = put_op(item)
-  return op, run_put(way.client, op, way.limits, item.secret, item.secretKey, way)
+  local secret = item.secret
+  local running = Call.new(way.client, way, "put", secret.secretType, secret.id)
+  return running:op(), run_put(running, way.limits, secret, item.secretKey)
 end
 
 local function delete_op(ref)
@@ -360,8 +352,8 @@ end
 local function delete_item(way, ref)
   local problem = ref_problem(ref)
   if problem then return "delete", nil, invalid_item("delete", problem) end
-  local op = delete_op(ref)
-  return op, run_delete(way.client, op, way.limits, ref.secretType, ref.id, way)
+  local running = Call.new(way.client, way, "delete", ref.secretType, ref.id)
+  return running:op(), running:start(way.limits):run(DELETE)
 end
 
 ---Puts many secrets, several at once. An item that a function gave may be changed after its
@@ -413,7 +405,7 @@ function Client:authenticate(call, ...)
       hint = "set BYTENITE_API_KEY, or pass api_key to secrets.new",
     }
   end
-  return self.session:exchange(Call.new(self, "authenticate", limits, self.waiting))
+  return self.session:exchange(Call.new(self, self.waiting, "authenticate"):start(limits))
 end
 
 ---Each setting with where it came from; never a secret.

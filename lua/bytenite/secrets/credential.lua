@@ -110,20 +110,19 @@ function credential.find(options)
 end
 
 ---The credential itself: what was given, or what the function that was given returns now.
----@param op string
+---@param call table that needs it
 ---@param value bytenite.secrets.Credential
 ---@param name string for messages
----@param waiting table of the call, see waiting.lua
 ---@return string|bytenite.secrets.SecretString|nil
 ---@return bytenite.secrets.Error? err of kind config
-function credential.ask(op, value, name, waiting)
+function credential.ask(call, value, name)
   if type(value) ~= "function" then return value end
-  local answer, message = waiting:invoke(value)
+  local answer, message = call.waiting:invoke(value)
   if type(answer) == "string" or core.is_secret_string(answer) then return answer end
   if answer ~= nil then message = "it returned a " .. arguments.type_name(answer) end
   return nil, errors.new {
     kind = "config",
-    op = op,
+    op = call:op(),
     message = ("%s gave none: %s"):format(name, errors.clean(message or "it returned nil")),
   }
 end

@@ -245,7 +245,7 @@ end
 
 -- Only a delete names a secret that the service looks up.
 local function is_misdirected(kind, totals)
-  return kind == "not_found" and not totals.of_record
+  return kind == "not_found" and (totals.verb ~= "delete" or totals.purpose ~= nil)
 end
 
 -- The sentence of an error that an exchange's facts tell of.
@@ -282,9 +282,8 @@ end
 ---Makes an Error of a failed exchange's facts.
 ---@param op string
 ---@param facts table
----@param totals { attempts: integer, sends: integer, ambiguous: boolean, of_record: boolean?,
---- purpose: string? } of_record: 404 means that there is no such secret; purpose: what the exchange
---- is for, where op does not say it
+---@param totals { attempts: integer, sends: integer, ambiguous: boolean?, verb: string?,
+--- purpose: string? } a call; purpose: what the exchange is for, where op does not say it
 ---@return bytenite.secrets.Error
 function errors.from_facts(op, facts, totals)
   local kind, retryable = errors.classify(facts)
@@ -326,7 +325,11 @@ end
 ---@param id string
 ---@return string
 function errors.op(verb, secret_type, id)
-  local address = errors.clean(secret_type .. "/" .. id)
+  local address = secret_type .. "/" .. id
+  if #address <= MESSAGE_MAX / 2 and not address:find("[^%w._/-]") then
+    return verb .. " " .. address
+  end
+  address = errors.clean(address)
   if not core.check_segment(secret_type) or not core.check_segment(id) then
     address = (secret_type .. "/" .. id):gsub("[^ -~]", "?")
   end

@@ -73,24 +73,25 @@ end
 ---@param op string
 ---@param field string
 ---@param detail string
+---@param hint string?
 ---@return bytenite.secrets.Error of kind invalid
-function record.invalid(op, field, detail)
-  return errors.new { kind = "invalid", op = op, message = field .. " " .. detail }
+function record.invalid(op, field, detail, hint)
+  return errors.new { kind = "invalid", op = op, message = field .. " " .. detail, hint = hint }
 end
 
 ---What is wrong with a record beyond types and names, before anything is sent.
----@param op string
 ---@param secret bytenite.secrets.Secret
----@return bytenite.secrets.Error?
-function record.check_values(op, secret)
+---@return string? field
+---@return string? detail
+---@return string? hint
+function record.value_problem(secret)
   if core.inexact[secret] then
-    local err = record.invalid(op, "the record", "holds an integer that this Lua would round")
-    err.hint = "make a new record, with such a number as a string"
-    return err
+    return "the record", "holds an integer that this Lua would round",
+      "make a new record, with such a number as a string"
   end
   local params = secret.params
   if params and (#params > 0 or getmetatable(params) == core.array_mt) then
-    return record.invalid(op, "params", "is an array, and has to be an object")
+    return "params", "is an array, and has to be an object"
   end
 end
 
@@ -264,8 +265,8 @@ function record.validate(secret, ...)
   end
   local ok, facts = core.check_record(secret)
   if not ok then return nil, record.invalid("validate", facts.field, facts.detail) end
-  local err = record.check_values("validate", secret)
-  if err then return nil, err end
+  local field, detail, hint = record.value_problem(secret)
+  if field then return nil, record.invalid("validate", field, detail, hint) end
   local _, malformed = seconds_left(secret)
   if malformed then
     return nil, record.invalid("validate", "expiresAt", "is not an RFC 3339 timestamp")

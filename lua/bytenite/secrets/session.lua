@@ -29,10 +29,10 @@ end
 -- A token that was given -------------------------------------------------------------------------
 
 local function take_given_token(self, call)
-  local token, err = credential.ask(call.op, self.source.value, self.source.name, call.waiting)
+  local token, err = credential.ask(call, self.source.value, self.source.name)
   if not token then return nil, err end
   local ok, facts = call.client.core:authorize(token, self.source.trim)
-  if not ok then return nil, errors.from_facts(call.op, facts, { attempts = 0, sends = 0 }) end
+  if not ok then return nil, errors.from_facts(call:op(), facts, { attempts = 0, sends = 0 }) end
   return true
 end
 
@@ -41,7 +41,7 @@ end
 local EXCHANGE = {
   send = function(core_client, call, seconds, start)
     local trim = call.client.session.source.trim
-    return core_client:authenticate(call.api_key, seconds, trim, start)
+    return core_client:authenticate(call.key, seconds, trim, start)
   end,
 }
 
@@ -54,20 +54,19 @@ end
 
 local function exchange(self, call)
   self.refused = nil
-  local key, err = credential.ask(call.op, self.source.value, self.source.name, call.waiting)
+  local key, err = credential.ask(call, self.source.value, self.source.name)
   if not key then return nil, err end
   local answer
-  call.api_key = key
+  call.key = key
   answer, err = call:run(EXCHANGE)
-  call.api_key = nil
   if not answer then
     if err.kind == "unauthorized" or err.kind == "forbidden" then
-      self.refused, self.rest_ends = errors.again(err, call.op), core.monotonic() + REST
+      self.refused, self.rest_ends = errors.again(err, call:op()), core.monotonic() + REST
     end
     return nil, err
   end
   plan_renewal(self, answer.expiresIn)
-  call:notify { event = "renewal", expires_in = answer.expiresIn }
+  call:notify_renewal(answer.expiresIn)
   return answer
 end
 
@@ -87,6 +86,7 @@ function Session:abandon(waiting)
 end
 
 ---Exchanges the key for a token, for all calls that wait for one.
+---@param call table one that is about nothing else
 ---@return table? answer { expiresIn, scope }
 ---@return bytenite.secrets.Error?
 function Session:exchange(call)
@@ -134,13 +134,13 @@ local function newer_token(self, call, token)
     local renewal = self.renewal
     if not await(self, call, renewal) then break end
     if self.token > token then return true end
-    if is_shared(renewal.err) then return nil, errors.again(renewal.err, call.op) end
+    if is_shared(renewal.err) then return nil, errors.again(renewal.err, call:op()) end
     if call:left() <= 0 then return nil, call:out_of_time() end
   end
   if self.refused and core.monotonic() < self.rest_ends then
-    return nil, errors.again(self.refused, call.op)
+    return nil, errors.again(self.refused, call:op())
   end
-  local answer, err = self:exchange(call)
+  local answer, err = self:exchange(call:for_token())
   return answer and true, err
 end
 
