@@ -55,27 +55,6 @@ describe("requiring bytenite.secrets", function()
     assert.equal(require("cjson").null, secrets.null)
     assert.equal("table", type(secrets.array_mt))
   end)
-
-  it("warns of a variable that gives the keys of TLS connections away", function()
-    environment.clear()
-    environment.set { SSLKEYLOGFILE = "" }
-    assert.same({}, secrets.info().warnings)
-    environment.set { SSLKEYLOGFILE = "/tmp/keys" }
-    local warnings = secrets.info().warnings
-    environment.restore()
-    assert.equal(1, #warnings)
-    assert.matches("^SSLKEYLOGFILE is set", warnings[1])
-  end)
-
-  it("tells what it was built of", function()
-    local info = secrets.info()
-    assert.equal(secrets._VERSION, info.version)
-    assert.matches("^Lua", info.lua)
-    assert.matches("^%d+%.%d+", info.libcurl)
-    assert.equal("string", type(info.tls))
-    assert.equal(require("cjson")._VERSION, info.cjson)
-    assert.has_error(function() secrets.info(1) end, "info: too many arguments")
-  end)
 end)
 
 describe("the default client", function()

@@ -3,7 +3,7 @@
 local arguments = require "bytenite.secrets.arguments"
 local client = require "bytenite.secrets.client"
 local core = require "bytenite.secrets.core"
-local environment = require "bytenite.secrets.environment"
+local info = require "bytenite.secrets.info"
 local record = require "bytenite.secrets.record"
 local secret_string = require "bytenite.secrets.secret_string"
 
@@ -24,33 +24,11 @@ local secrets = {
   expires_in = record.expires_in,
   timestamp = record.timestamp,
   validate = record.validate,
+  info = info.read,
   null = core.null,
   array_mt = core.array_mt,
   _VERSION = core.version,
 }
-
--- What in the environment weakens the protection of secrets.
-local function warnings()
-  local found = {}
-  if environment.get("SSLKEYLOGFILE") then
-    found[#found + 1] = "SSLKEYLOGFILE is set: libcurl writes the keys of TLS connections there, "
-      .. "with which recorded traffic can be read"
-  end
-  return found
-end
-
----What this build consists of, and what in the environment weakens it.
----@return { version: string, lua: string, libcurl: string, tls: string, cjson: string,
---- warnings: string[] }
-function secrets.info(...)
-  arguments.no_more("info", ...)
-  local info = core.versions()
-  info.version = core.version
-  local jit = rawget(_G, "jit")
-  info.lua = jit and jit.version or _VERSION
-  info.warnings = warnings()
-  return info
-end
 
 -- The default client ------------------------------------------------------------------------------
 

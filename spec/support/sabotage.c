@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -24,10 +25,10 @@
 /* --- system calls that fail --- */
 
 static const char *const calls[] = {
-  "socket", "connect", "send", "recv", "poll", NULL
+  "socket", "connect", "send", "recv", "poll", "mlock", NULL
 };
 
-enum { SOCKET, CONNECT, SEND, RECV, POLL };
+enum { SOCKET, CONNECT, SEND, RECV, POLL, MLOCK };
 
 static __thread int failing = -1; /* index of the call, or none */
 static __thread long first;       /* which of them fails, from 1 */
@@ -83,6 +84,11 @@ EXPORT ssize_t recv(int fd, void *bytes, size_t length, int flags) {
 EXPORT int poll(struct pollfd *sockets, nfds_t length, int timeout) {
   if (fails(POLL)) return -1;
   return NEXT(poll)(sockets, length, timeout);
+}
+
+EXPORT int mlock(const void *pages, size_t length) {
+  if (fails(MLOCK)) return -1;
+  return NEXT(mlock)(pages, length);
 }
 
 /* fail(call, errno, first, last?): lets calls number first to last fail. */

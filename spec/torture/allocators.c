@@ -1,6 +1,7 @@
 #include "allocators.h"
 
 #include <curl/curl.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,13 @@ size_t allocators_unwiped(void) {
   return count;
 }
 
+static bool is_wiped(const void *block, size_t size) {
+  const char *bytes = block;
+  size_t i;
+  for (i = 0; i < size && bytes[i] == 0; i++) continue;
+  return i == size;
+}
+
 /* --- Lua --- */
 
 void *allocators_lua(void *context, void *block, size_t old, size_t size) {
@@ -47,22 +55,22 @@ void *allocators_lua(void *context, void *block, size_t old, size_t size) {
   return moved;
 }
 
-/* --- libcurl --- */
+/* --- libcurl; see module_memory.h --- */
 
 static void *libcurl_taken(void *block) {
   if (block != NULL) given.libcurl_blocks++;
   return block;
 }
 
-static void *libcurl_malloc(size_t size) {
+void *libcurl_malloc(size_t size) {
   return fault_due(FAULT_LIBCURL) ? NULL : libcurl_taken(malloc(size));
 }
 
-static void *libcurl_calloc(size_t count, size_t size) {
+void *libcurl_calloc(size_t count, size_t size) {
   return fault_due(FAULT_LIBCURL) ? NULL : libcurl_taken(calloc(count, size));
 }
 
-static char *libcurl_strdup(const char *text) {
+char *libcurl_strdup(const char *text) {
   return fault_due(FAULT_LIBCURL) ? NULL : libcurl_taken(strdup(text));
 }
 
@@ -75,6 +83,15 @@ static void *libcurl_realloc(void *block, size_t size) {
 static void libcurl_free(void *block) {
   if (block != NULL) given.libcurl_blocks--;
   free(block);
+}
+
+size_t libcurl_usable_size(void *block) {
+  return malloc_usable_size(block);
+}
+
+void libcurl_free_wiped(void *block) {
+  if (!is_wiped(block, malloc_usable_size(block))) unwiped++;
+  libcurl_free(block);
 }
 
 /* --- OpenSSL --- */
@@ -99,11 +116,12 @@ static void openssl_free(void *block, const char *file, int line) {
   free(block);
 }
 
-bool allocators_install(void) {
+bool allocators_install(bool host_first) {
   return CRYPTO_set_mem_functions(
       openssl_malloc, openssl_realloc, openssl_free) == 1
-    && curl_global_init_mem(CURL_GLOBAL_DEFAULT, libcurl_malloc, libcurl_free,
-      libcurl_realloc, libcurl_strdup, libcurl_calloc) == CURLE_OK;
+    && (!host_first || curl_global_init_mem(CURL_GLOBAL_DEFAULT,
+      libcurl_malloc, libcurl_free, libcurl_realloc, libcurl_strdup,
+      libcurl_calloc) == CURLE_OK);
 }
 
 /* --- the module; see module_memory.h --- */
@@ -126,12 +144,9 @@ void *module_calloc(size_t count, size_t size) {
 
 void module_free(void *block) {
   block_head *head = block;
-  const char *bytes = block;
-  size_t i;
   if (block == NULL) return;
   head--;
-  for (i = 0; i < head->size && bytes[i] == 0; i++) continue;
-  if (i < head->size) unwiped++;
+  if (!is_wiped(block, head->size)) unwiped++;
   given.module_blocks--;
   free(head);
 }

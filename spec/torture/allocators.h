@@ -15,13 +15,16 @@ typedef struct stock {
 /* Bytes of a secret: memory that the module gives back must not hold them. */
 void allocators_guard(const char *marker);
 
-/* Gives OpenSSL and libcurl their allocators. To be called before anything
- * else uses either; false when one of them refuses. */
-bool allocators_install(void);
+/* Gives OpenSSL its allocator, and libcurl one that does not wipe, as a host
+ * does that initialises libcurl before the module; without `host_first` the
+ * module gives it one that does. To be called before anything else uses either;
+ * false when one of them refuses. */
+bool allocators_install(bool host_first);
 
 stock allocators_stock(void);
 
-/* How many blocks the module gave back unwiped, since the last call. */
+/* How many blocks the module gave back unwiped since the last call; libcurl's
+ * count where the module wipes them. */
 size_t allocators_unwiped(void);
 
 /* As lua_Alloc; shrinking never fails. */

@@ -1,4 +1,5 @@
-/* What memory.c and secret.c of the module get in place of the C library's. */
+/* What memory.c, secret.c and curl_memory.c of the module get in place of the C
+ * library's. */
 #ifndef TORTURE_MODULE_MEMORY_H
 #define TORTURE_MODULE_MEMORY_H
 
@@ -14,5 +15,11 @@ void *module_mmap(
 );
 int module_munmap(void *pages, size_t size);
 int module_mlock(const void *pages, size_t size);
+
+void *libcurl_malloc(size_t size);
+void *libcurl_calloc(size_t count, size_t size);
+char *libcurl_strdup(const char *text);
+void libcurl_free_wiped(void *block);
+size_t libcurl_usable_size(void *block);
 
 #endif

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "allocators.h"
+#include "curl_memory.h"
 #include "subject.h"
 #include "syscalls.h"
 
@@ -142,11 +143,19 @@ static bool pin_cjson(void) {
   return pinned;
 }
 
+/* In one half of the processes the host initialises libcurl, in the other half
+ * the module does. */
+static bool is_scrubbing(bool expected) {
+  if ((curl_memory_scrubbing() == SCRUBBING_IN_FORCE) == expected) return true;
+  fprintf(stderr, "libcurl has another allocator than expected\n");
+  return false;
+}
+
 int main(int count, char **words) {
   int class;
   int mode;
   long stride;
-  if (count != 7 || !allocators_install()) return 2;
+  if (count != 7) return 2;
   tested.root = words[1];
   tested.certificates = words[2];
   tested.layer = words[3];
@@ -157,8 +166,9 @@ int main(int count, char **words) {
   allocators_guard(SERVER_SECRET_KEY);
   allocators_guard(SERVER_TOKEN);
   if (
-    !pin_cjson() || !server_start(&tested.server, tested.certificates)
-    || !warm_up()
+    !allocators_install(tested.reused) || !pin_cjson()
+    || !server_start(&tested.server, tested.certificates) || !warm_up()
+    || !is_scrubbing(!tested.reused)
   ) {
     return 2;
   }

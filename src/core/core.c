@@ -16,7 +16,8 @@
  *   monotonic()                  seconds of a clock that only goes forward
  *   sleep(seconds)               false when the script is to be interrupted
  *   random()                     a number from 0 up to 1
- *   versions()                   { libcurl =, tls =, cjson = }
+ *   info()                       { libcurl =, tls =, cjson =, scrubbing =,
+ *                                memory_lock =, async_dns = }
  *   array_mt, null, version
  */
 #include <curl/curl.h>
@@ -28,11 +29,13 @@
 #include "call.h"
 #include "client.h"
 #include "compat.h"
+#include "curl_memory.h"
 #include "json_decode.h"
 #include "json_encode.h"
 #include "record.h"
 #include "redact.h"
 #include "scratch.h"
+#include "secret.h"
 #include "secret_string.h"
 #include "transport.h"
 #include "url.h"
@@ -172,15 +175,30 @@ static int core_random(lua_State *L) {
   return 1;
 }
 
-static int core_versions(lua_State *L) {
-  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+static void set_text(lua_State *L, const char *field, const char *text) {
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, field);
+}
+
+static void set_boolean(lua_State *L, const char *field, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, field);
+}
+
+/* `scrubbing` is "in force", or why it is not. */
+static int core_info(lua_State *L) {
+  static const char *const scrubbing[] = {
+    "in force", "switched off", "unsupported", "too late"
+  };
+  const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
   lua_newtable(L);
-  lua_pushstring(L, info->version);
-  lua_setfield(L, -2, "libcurl");
-  lua_pushstring(L, info->ssl_version);
-  lua_setfield(L, -2, "tls");
+  set_text(L, "libcurl", curl->version);
+  set_text(L, "tls", curl->ssl_version);
   json_push_version(L);
   lua_setfield(L, -2, "cjson");
+  set_text(L, "scrubbing", scrubbing[curl_memory_scrubbing()]);
+  set_boolean(L, "memory_lock", secret_can_lock());
+  set_boolean(L, "async_dns", (curl->features & CURL_VERSION_ASYNCHDNS) != 0);
   return 1;
 }
 
@@ -189,9 +207,8 @@ static int core_versions(lua_State *L) {
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static CURLcode curl_ready;
 
-/* Never undone: others in the process may use libcurl. */
 static void start_curl(void) {
-  curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+  curl_ready = curl_memory_start();
 }
 
 static const luaL_Reg functions[] = {
@@ -201,13 +218,13 @@ static const luaL_Reg functions[] = {
   {"check_token", core_check_token},
   {"decode", core_decode},
   {"encode", core_encode},
+  {"info", core_info},
   {"is_loopback", core_is_loopback},
   {"is_secret_string", core_is_secret_string},
   {"monotonic", core_monotonic},
   {"random", core_random},
   {"redact", core_redact},
   {"sleep", core_sleep},
-  {"versions", core_versions},
   {NULL, NULL},
 };
 

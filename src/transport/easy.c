@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cleanse.h"
+
 #define CA_FILE_MAX (4 * 1024 * 1024)
 #define SYSTEM_CA_PATH "/etc/ssl/certs"
 
@@ -227,6 +229,7 @@ const char *easy_model(
   set_proxy(&s, settings, t->base.loopback);
   set_client(&s, settings);
   set_origin(&s, t);
+  cleanse_decrypted(s.easy);
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* A hung resolver must not hold up the end of a transfer; a libcurl that is
    * older at run time does not know the option and is slower there. */

@@ -59,3 +59,10 @@ bool secret_lock(secret *s) {
   }
   return s->locked;
 }
+
+bool secret_can_lock(void) {
+  secret *probe = secret_new(0);
+  bool locked = probe != NULL && probe->locked;
+  secret_release(probe);
+  return locked;
+}

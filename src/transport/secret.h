@@ -41,4 +41,7 @@ void secret_wipe(secret *s);
 /* Locks the pages in this process unless they are; whether they are now. */
 bool secret_lock(secret *s);
 
+/* Whether pages can be locked in this process, which is tried. */
+bool secret_can_lock(void);
+
 #endif
