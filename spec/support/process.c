@@ -2,10 +2,13 @@
  * have. Errors are raised. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "compat.h"
@@ -29,30 +32,64 @@ static int process_fork(lua_State *L) {
   return 1;
 }
 
+#define WORDS_MAX 32
+
+/* The arguments as the words of a command. */
+static void read_words(lua_State *L, char *words[WORDS_MAX]) {
+  int count = lua_gettop(L);
+  int i;
+  luaL_argcheck(L, count >= 1 && count < WORDS_MAX, 1,
+    "1 to 31 words expected");
+  for (i = 0; i < count; i++) {
+    words[i] = (char *)(size_t)luaL_checkstring(L, i + 1);
+  }
+  words[count] = NULL;
+}
+
 /* spawn(program, arguments...) -> pid, fd: runs a program; fd reads what it
  * writes to standard output. */
 static int process_spawn(lua_State *L) {
-  int count = lua_gettop(L);
-  char *arguments[32];
+  char *words[WORDS_MAX];
   int ends[2];
-  int i;
   pid_t pid;
-  luaL_argcheck(L, count >= 1 && count < 32, 1, "1 to 31 words expected");
-  for (i = 0; i < count; i++) {
-    arguments[i] = (char *)(size_t)luaL_checkstring(L, i + 1);
-  }
-  arguments[count] = NULL;
+  read_words(L, words);
   check(L, pipe2(ends, O_CLOEXEC));
   pid = fork();
   if (pid == 0) {
     dup2(ends[1], 1);
-    execvp(arguments[0], arguments);
+    execvp(words[0], words);
     _exit(127);
   }
   close(ends[1]);
   lua_pushinteger(L, check(L, pid));
   lua_pushinteger(L, ends[0]);
   return 2;
+}
+
+/* spawn_on_terminal(program, arguments...) -> pid, fd: runs a program that has
+ * a new terminal; fd is the side of its screen and keyboard. */
+static int process_spawn_on_terminal(lua_State *L) {
+  char *words[WORDS_MAX];
+  int fd;
+  pid_t pid;
+  read_words(L, words);
+  pid = check(L, forkpty(&fd, NULL, NULL, NULL));
+  if (pid == 0) {
+    execvp(words[0], words);
+    _exit(127);
+  }
+  check(L, fcntl(fd, F_SETFD, FD_CLOEXEC));
+  lua_pushinteger(L, pid);
+  lua_pushinteger(L, fd);
+  return 2;
+}
+
+/* echoes(fd): whether a terminal shows what is typed. */
+static int process_echoes(lua_State *L) {
+  struct termios settings;
+  check(L, tcgetattr((int)luaL_checkinteger(L, 1), &settings));
+  lua_pushboolean(L, (settings.c_lflag & ECHO) != 0);
+  return 1;
 }
 
 /* wait(pid) -> exit status, or minus the signal that ended it */
@@ -93,11 +130,21 @@ static int process_pipe(lua_State *L) {
   return 2;
 }
 
+/* ready(fd, seconds): whether there is something to read, or the end, before
+ * the time is up. */
+static int process_ready(lua_State *L) {
+  struct pollfd input = {(int)luaL_checkinteger(L, 1), POLLIN, 0};
+  int ms = (int)(luaL_checknumber(L, 2) * 1000);
+  lua_pushboolean(L, check(L, poll(&input, 1, ms)) > 0);
+  return 1;
+}
+
 /* read(fd) -> what is there, at most 64 KiB; "" at the end */
 static int process_read(lua_State *L) {
   char bytes[65536];
-  int fd = (int)luaL_checkinteger(L, 1);
-  int got = check(L, (int)read(fd, bytes, sizeof bytes));
+  ssize_t got = read((int)luaL_checkinteger(L, 1), bytes, sizeof bytes);
+  if (got < 0 && errno == EIO) got = 0; /* a terminal that nobody has open */
+  check(L, (int)got);
   lua_pushlstring(L, bytes, (size_t)got);
   return 1;
 }
@@ -118,14 +165,17 @@ static int process_close(lua_State *L) {
 
 static const luaL_Reg functions[] = {
   {"close", process_close},
+  {"echoes", process_echoes},
   {"exit", process_exit},
   {"fork", process_fork},
   {"kill", process_kill},
   {"pid", process_pid},
   {"pipe", process_pipe},
   {"read", process_read},
+  {"ready", process_ready},
   {"setenv", process_setenv},
   {"spawn", process_spawn},
+  {"spawn_on_terminal", process_spawn_on_terminal},
   {"wait", process_wait},
   {"write", process_write},
   {NULL, NULL},
