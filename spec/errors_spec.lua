@@ -309,6 +309,9 @@ describe("bytenite.secrets.errors", function()
     end)
 
     it("is printed by the interpreter when assert raises it", function()
+      if child.run "assert(type(select(2, pcall(assert, nil, {}))) == 'table')" ~= 0 then
+        return pending "this Lua's assert takes a string only"
+      end
       local status, output = child.run([[
         local errors = require "bytenite.secrets.errors"
         assert(nil, errors.new { kind = "tls", op = "list", message = "no trusted connection" })

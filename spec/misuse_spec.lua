@@ -1,3 +1,4 @@
+local compile = require "compile"
 local emulators = require "bytenite.secrets.emulator"
 local environment = require "environment"
 local secrets = require "bytenite.secrets"
@@ -5,8 +6,6 @@ local secrets = require "bytenite.secrets"
 local RECORD = { id = "my-key", secretType = "s3" }
 
 local METHODS = { "list", "get", "put", "delete", "rotate", "authenticate", "describe" }
-
-local load_text = rawget(_G, "loadstring") or load
 
 local emulator, client
 
@@ -195,14 +194,14 @@ describe("a closed client", function()
   end)
 
   it("is what <close> leaves", function()
-    local chunk = load_text("local client <close> = ... return client:list()")
+    local chunk = compile("local client <close> = ... return client:list()")
     if not chunk then return pending "this Lua has no <close>" end
     assert.same({}, chunk(client))
     method_raises("list: the client is closed", "list")
   end)
 
   it("is what <close> leaves after an error, which goes on", function()
-    local chunk = load_text("local client <close> = ... error('mine', 0)")
+    local chunk = compile("local client <close> = ... error('mine', 0)")
     if not chunk then return pending "this Lua has no <close>" end
     raises("mine", chunk, client)
     method_raises("list: the client is closed", "list")

@@ -1,5 +1,6 @@
 -- What README.md shows is run as it stands.
 
+local compile = require "compile"
 local process = require "process"
 
 local function read(path)
@@ -29,7 +30,7 @@ local function run(code)
       printed[#printed + 1] = table.concat(words, "\t")
     end,
   }, { __index = _G })
-  assert(load(code, "=README.md", "t", environment))()
+  assert(compile(code, "=README.md", environment))()
   return printed
 end
 

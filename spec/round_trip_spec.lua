@@ -57,7 +57,9 @@ describe("a record", function()
   end)
 
   it("keeps empty arrays, long integers and fractions exact when it is put back", function()
-    local params = '{"a":[],"big":12345678901234567,"pi":3.141592653589793,"o":{},"n":[[],{}]}'
+    -- 2^53 - 1 is what a Lua without integers holds exactly.
+    local big = math.type and "12345678901234567" or "9007199254740991"
+    local params = '{"a":[],"big":' .. big .. ',"pi":3.141592653589793,"o":{},"n":[[],{}]}'
     emulator:fail { op = "list",
       body = '{"secrets":[{"id":"k","secretType":"s3","params":' .. params .. "}]}" }
     local secret = client:list()[1]
@@ -65,11 +67,10 @@ describe("a record", function()
     assert(client:put(secret, "x"))
     local body = put_body()
     for _, part in ipairs {
-      '"a":[]', '"pi":3.141592653589793', '"o":{}', '"n":[[],{}]',
+      '"a":[]', '"big":' .. big, '"pi":3.141592653589793', '"o":{}', '"n":[[],{}]',
     } do
       assert.truthy(body:find(part, 1, true), part)
     end
-    if math.type then assert.truthy(body:find('"big":12345678901234567', 1, true)) end
   end)
 
   it("that was listed can be changed and put back", function()

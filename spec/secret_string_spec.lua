@@ -1,4 +1,5 @@
 local cjson = require "cjson"
+local compile = require "compile"
 local core = require "bytenite.secrets.core"
 local environment = require "environment"
 local process = require "process"
@@ -320,7 +321,7 @@ describe("SecretString", function()
     end)
 
     it("is wiped by <close>", function()
-      local chunk = (rawget(_G, "loadstring") or load)("local key <close> = ... return #key")
+      local chunk = compile("local key <close> = ... return #key")
       if not chunk then return pending "this Lua has no <close>" end
       assert.equal(15, chunk(key))
       assert.equal(0, #key)

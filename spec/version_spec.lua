@@ -1,5 +1,6 @@
 -- What has to be kept in step by hand: the version, and the lists of files.
 
+local compile = require "compile"
 local secrets = require "bytenite.secrets"
 
 local LUA_VERSION = (os.getenv "LUA" or "lua5.4"):match "lua(.+)$"
@@ -29,13 +30,7 @@ end
 -- The fields that a rockspec sets.
 local function load_rockspec(path)
   local fields = {}
-  local chunk
-  if rawget(_G, "setfenv") then
-    chunk = setfenv(assert(loadfile(path)), fields)
-  else
-    chunk = assert(loadfile(path, "t", fields))
-  end
-  chunk()
+  assert(compile(read(path), "=" .. path, fields))()
   return fields
 end
 

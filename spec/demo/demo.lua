@@ -1,18 +1,14 @@
 -- The main job, as a transcript: each line after ">" is code that runs as it stands.
 
+local compile = require "compile"
 local secrets = require "bytenite.secrets"
 
 local environment = setmetatable({ secrets = secrets }, { __index = _G })
 
-local function compile(code)
-  if not setfenv then return load(code, "=demo", "t", environment) end
-  local chunk, message = loadstring(code, "=demo")
-  return chunk and setfenv(chunk, environment), message
-end
-
 local function step(code)
   print("\n> " .. code:gsub("\n", "\n  "))
-  return (compile("return " .. code) or assert(compile(code)))()
+  return (compile("return " .. code, "=demo", environment)
+    or assert(compile(code, "=demo", environment)))()
 end
 
 local function show(list)

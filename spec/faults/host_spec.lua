@@ -294,8 +294,10 @@ describe("Another libcurl in the process", function()
   for _, when in ipairs { "before", "after" } do
     it(("77: built with GnuTLS, loaded %s the module, changes nothing"):format(when), function()
       if not package.loadlib(GNUTLS, "curl_version") then
-        pending("there is no " .. GNUTLS .. " here")
-        return
+        return pending("there is no " .. GNUTLS .. " here")
+      end
+      if _VERSION == "Lua 5.1" and not rawget(_G, "jit") then
+        return pending "this Lua cannot load a library for all (package.loadlib with \"*\")"
       end
       local server = faults.server { faults.honest(encrypt) }
       local works = faults.child([[

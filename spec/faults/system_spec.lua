@@ -218,6 +218,9 @@ describe("A signal", function()
   end)
 
   it("79: to interrupt gives a coroutine, which the hook does not stop, an error", function()
+    if _VERSION == "Lua 5.1" then
+      return pending "LuaJIT's hook stops coroutines as well; PUC 5.1's is not seen from there"
+    end
     local server = faults.server { { request, hold } }
     local output, _, elapsed = interrupt([[
       coroutine.wrap(function()

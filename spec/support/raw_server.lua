@@ -22,14 +22,13 @@
 --   flood(text, times)   sends it so often, or until the client goes away; times may be math.huge
 --   drip(text, seconds)  sends it byte by byte, each after so long
 
+local compile = require "compile"
 local socket = require "socket"
 
 local HOST = "127.0.0.1"
 local START_SECONDS = 10
 local PIECE = 8192
 local FILE = debug.getinfo(1, "S").source:sub(2)
-
-local load_text = rawget(_G, "loadstring") or load
 
 -- The server's process ----------------------------------------------------------------------------
 
@@ -273,7 +272,7 @@ local function serve(control_port)
   local control = assert(socket.connect(HOST, tonumber(control_port)))
   control:setoption("tcp-nodelay", true)
   local text = assert(control:receive(assert(tonumber(control:receive("*l")))))
-  local options = assert(load_text(text))()
+  local options = assert(compile(text))()
   local listener = assert(socket.bind(HOST, options.port, 64))
   local _, port = listener:getsockname()
   listener:settimeout(0)
@@ -324,8 +323,9 @@ end
 ---@param headers string? further lines, each with its end
 function raw_server.answer(status, body, headers)
   body = body or ""
-  return ("HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s")
-    :format(status, #body, headers or "", body)
+  -- Lua 5.1 would format the body only as far as a zero byte.
+  return ("HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n")
+    :format(status, #body, headers or "") .. body
 end
 
 ---A port on which nobody listens.
