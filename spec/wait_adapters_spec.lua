@@ -145,7 +145,7 @@ for name, loop in pairs(loops) do
       assert.are.equal(2, late)
     end)
 
-    it("has let go of the descriptor when it returns, which may be closed and its number used again",
+    it("has let go of the descriptor when it returns, whose number may be used again",
       function()
         local texts = {}
         local number = reader
