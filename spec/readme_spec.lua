@@ -61,11 +61,26 @@ describe("README.md", function()
     assert.equal("wJalrXUtnFEMI", emulator:secrets()[1].secretKey)
   end)
 
+  it("shows how many secrets are put at once", function()
+    assert.same({ "100\t0" }, run(lua_blocks()[2]))
+    assert.equal(100, #emulator:secrets())
+  end)
+
+  it("shows calls within a loop of cqueues", function()
+    local printed = run(lua_blocks()[3])
+    assert.equal(3, #printed)
+    assert.equal(3, #emulator:secrets())
+  end)
+
+  it("shows a wait function of one's own", function()
+    assert.same({ "0" }, run(lua_blocks()[4]))
+  end)
+
   it("shows a test with the emulator", function()
-    assert.same({ "3\tkey" }, run(lua_blocks()[2]))
+    assert.same({ "3\tkey" }, run(lua_blocks()[5]))
   end)
 
   it("has no further code that nobody runs", function()
-    assert.equal(2, #lua_blocks())
+    assert.equal(5, #lua_blocks())
   end)
 end)
