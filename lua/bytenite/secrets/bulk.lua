@@ -249,7 +249,8 @@ local bulk = {}
 ---@param name string of the public function
 ---@return bytenite.secrets.BulkOptions never nil
 function bulk.check_options(options, name)
-  return arguments.options(options, OPTIONS, name, 1)
+  options = arguments.options(options, OPTIONS, name, 1)
+  return options
 end
 
 ---Operates on all items.
