@@ -322,6 +322,9 @@ describe("validate", function()
       warnings_for { accessKey = " AKIA" })
     assert.same({ "name begins or ends with white space" }, warnings_for { name = "a " })
     assert.same({}, warnings_for { name = "a b", accessKey = "" })
+    assert.same({ "labels.1 begins or ends with a newline",
+      "params.region begins or ends with a newline" },
+      warnings_for { params = { region = "eu\n", text = "a\nb\n" }, labels = { "\r\na" } })
   end)
 
   it("gives all warnings at once", function()

@@ -7,6 +7,7 @@
  *   check_record(secret)         true | nil, facts: what put would refuse
  *   check_segment(text)          true | nil, problem: as an id or secretType
  *   check_key(key)               true | nil, problem: as a secretKey
+ *   has_stray_newline(text)      whether a single line begins or ends with one
  *   check_token(token, trim?)    true | nil, problem: as a token or API key
  *   is_loopback(base_url)        whether its host is this machine
  *   redact(text, secret)         the text without what it shares with a secret
@@ -119,6 +120,24 @@ static int core_check_key(lua_State *L) {
   return push_verdict(L, secret_key_problem(key, length));
 }
 
+static bool is_newline(char c) {
+  return c == '\n' || c == '\r';
+}
+
+/* Text of several lines may well end with a newline; a single line got it by
+ * accident. */
+static int core_has_stray_newline(lua_State *L) {
+  size_t length;
+  const char *text = check_credential(L, 1, &length);
+  const char *end = text + length;
+  const char *c;
+  while (end > text && is_newline(end[-1])) end--;
+  while (text < end && is_newline(*text)) text++;
+  for (c = text; c < end && !is_newline(*c); c++) continue;
+  lua_pushboolean(L, c == end && (size_t)(end - text) < length);
+  return 1;
+}
+
 static int core_check_token(lua_State *L) {
   size_t length;
   const char *token = check_token(L, 1, 2, &length);
@@ -218,6 +237,7 @@ static const luaL_Reg functions[] = {
   {"check_token", core_check_token},
   {"decode", core_decode},
   {"encode", core_encode},
+  {"has_stray_newline", core_has_stray_newline},
   {"info", core_info},
   {"is_loopback", core_is_loopback},
   {"is_secret_string", core_is_secret_string},

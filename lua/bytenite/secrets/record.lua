@@ -107,11 +107,11 @@ local function copy(value, depth)
   return made
 end
 
----A copy of a record, with all that is in it.
----@param secret bytenite.secrets.Secret
----@return bytenite.secrets.Secret
-function record.copy(secret)
-  return copy(secret, 0)
+---A copy of a record, or of a value in one, with all that is in it.
+---@param value any
+---@return any
+function record.copy(value)
+  return copy(value, 0)
 end
 
 -- Questions -------------------------------------------------------------------------------------
@@ -227,10 +227,47 @@ function record.timestamp(epoch_seconds, ...)
   return text
 end
 
+-- Injection -------------------------------------------------------------------------------------
+
+---The environment variables as which the platform gives a secret to a job.
+---@param secret_type string? nil is any type but "other"
+---@param id string
+---@return string key_name
+---@return string? access_name nil where the key stands alone
+function record.variables(secret_type, id)
+  if secret_type == "other" then return id end
+  return id .. "_SECRET_KEY", id .. "_ACCESS_KEY"
+end
+
 -- Validation ------------------------------------------------------------------------------------
 
-local function warn_of_values(secret, warnings)
-  for _, name in ipairs { "id", "secretType", "accessKey", "name" } do
+local TEXTS = { "id", "secretType", "accessKey", "name" }
+local IS_TEXT = { id = true, secretType = true, accessKey = true, name = true }
+
+-- Strings in params and in fields of other names.
+local function warn_of_nested(value, path, warnings)
+  if type(value) == "table" then
+    for name, inner in pairs(value) do
+      warn_of_nested(inner, ("%s.%s"):format(path, tostring(name)), warnings)
+    end
+  elseif type(value) == "string" and core.has_stray_newline(value) then
+    warnings[#warnings + 1] = errors.clean(path) .. " begins or ends with a newline"
+  end
+end
+
+local function warn_of_others(secret, warnings)
+  local found = {}
+  for name, value in pairs(secret) do
+    if not IS_TEXT[name] then warn_of_nested(value, name, found) end
+  end
+  table.sort(found)
+  for _, warning in ipairs(found) do
+    warnings[#warnings + 1] = warning
+  end
+end
+
+local function warn_of_texts(secret, warnings)
+  for _, name in ipairs(TEXTS) do
     local value = secret[name]
     if value and value:find("[\r\n]") then
       warnings[#warnings + 1] = name .. " holds a newline"
@@ -243,13 +280,40 @@ end
 ---@return string[]
 local function warnings_of(secret)
   local warnings = {}
-  warn_of_values(secret, warnings)
+  warn_of_texts(secret, warnings)
+  warn_of_others(secret, warnings)
   if not secret.id:find("^[%a_][%w_]*$") then
     warnings[#warnings + 1] = "id cannot be part of a shell variable's name, as which a job sees it"
   end
   local seconds = seconds_left(secret)
   if seconds and seconds <= 0 then warnings[#warnings + 1] = "expiresAt has passed" end
   return warnings
+end
+
+---What put would refuse about a record, beyond types and names.
+---@param secret bytenite.secrets.Secret
+---@return string? field
+---@return string? detail
+---@return string? hint
+function record.refusal(secret)
+  local ok, facts = core.check_record(secret)
+  if not ok then return facts.field, facts.detail end
+  return record.value_problem(secret)
+end
+
+---Checks the values of a record as put would, and more.
+---@param op string
+---@param secret bytenite.secrets.Secret
+---@return string[]? warnings
+---@return bytenite.secrets.Error? err of kind invalid
+function record.check(op, secret)
+  local field, detail, hint = record.refusal(secret)
+  if field then return nil, record.invalid(op, field, detail, hint) end
+  local _, malformed = seconds_left(secret)
+  if malformed then
+    return nil, record.invalid(op, "expiresAt", "is not an RFC 3339 timestamp")
+  end
+  return warnings_of(secret)
 end
 
 ---Checks a record as put would, and more, without sending it.
@@ -263,15 +327,9 @@ function record.validate(secret, ...)
   if problem then
     return nil, errors.new { kind = "invalid", op = "validate", message = problem }
   end
-  local ok, facts = core.check_record(secret)
-  if not ok then return nil, record.invalid("validate", facts.field, facts.detail) end
-  local field, detail, hint = record.value_problem(secret)
-  if field then return nil, record.invalid("validate", field, detail, hint) end
-  local _, malformed = seconds_left(secret)
-  if malformed then
-    return nil, record.invalid("validate", "expiresAt", "is not an RFC 3339 timestamp")
-  end
-  return true, warnings_of(secret)
+  local warnings, err = record.check("validate", secret)
+  if not warnings then return nil, err end
+  return true, warnings
 end
 
 return record

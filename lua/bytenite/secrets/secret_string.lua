@@ -100,12 +100,9 @@ function secret_string.injected(id, secretType, ...)
   if not ok then return nil, record.invalid("injected", "id", reason) end
   ok, reason = core.check_segment(secretType or "other")
   if not ok then return nil, record.invalid("injected", "secretType", reason) end
-  local names = { id .. "_SECRET_KEY", id }
-  if secretType == "other" then
-    names = { id }
-  elseif secretType then
-    names = { id .. "_SECRET_KEY" }
-  end
+  local key_name, access_name = record.variables(secretType, id)
+  local names = { key_name }
+  if not secretType then names[2] = record.variables("other", id) end
   local key, problem
   for _, name in ipairs(names) do
     key, problem = core.secret_from_env(name)
@@ -114,7 +111,7 @@ function secret_string.injected(id, secretType, ...)
   if not key then
     return result("injected", "config", table.concat(names, " or "), nil, problem)
   end
-  local access_key = secretType ~= "other" and os.getenv(id .. "_ACCESS_KEY") or nil
+  local access_key = access_name and os.getenv(access_name)
   return { accessKey = access_key ~= "" and access_key or nil, secretKey = key }
 end
 
