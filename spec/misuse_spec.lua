@@ -5,7 +5,9 @@ local secrets = require "bytenite.secrets"
 
 local RECORD = { id = "my-key", secretType = "s3" }
 
-local METHODS = { "list", "get", "put", "delete", "rotate", "authenticate", "describe" }
+local METHODS = {
+  "list", "get", "put", "delete", "rotate", "plan", "apply", "authenticate", "describe",
+}
 
 local emulator, client
 

@@ -111,6 +111,24 @@ function secrets.delete_all(refs, options, ...)
   return on_default_client(client.methods.delete_all, refs, options, ...)
 end
 
+---As client:plan.
+---@param desired bytenite.secrets.DesiredItem[]|fun(): bytenite.secrets.DesiredItem?
+---@param options bytenite.secrets.PlanOptions?
+---@return bytenite.secrets.Plan?
+---@return bytenite.secrets.Error? err
+function secrets.plan(desired, options, ...)
+  return on_default_client(client.methods.plan, desired, options, ...)
+end
+
+---As client:apply.
+---@param made bytenite.secrets.Plan
+---@param options bytenite.secrets.BulkOptions?
+---@return bytenite.secrets.Report?
+---@return bytenite.secrets.Error? err
+function secrets.apply(made, options, ...)
+  return on_default_client(client.methods.apply, made, options, ...)
+end
+
 ---As client:authenticate.
 ---@param call bytenite.secrets.Limits?
 ---@return { expiresIn: integer, scope: string? }?

@@ -1,5 +1,6 @@
 -- The Client: every operation of the API, and what is made of them.
 
+local apply = require "bytenite.secrets.plan.apply"
 local arguments = require "bytenite.secrets.arguments"
 local bulk = require "bytenite.secrets.bulk"
 local Call = require "bytenite.secrets.call"
@@ -7,6 +8,7 @@ local config = require "bytenite.secrets.config"
 local core = require "bytenite.secrets.core"
 local credential = require "bytenite.secrets.credential"
 local errors = require "bytenite.secrets.errors"
+local plan = require "bytenite.secrets.plan"
 local record = require "bytenite.secrets.record"
 local Session = require "bytenite.secrets.session"
 local waiting = require "bytenite.secrets.waiting"
@@ -384,6 +386,31 @@ function Client:delete_all(refs, options, ...)
   arguments.no_more("delete_all", ...)
   if self.problem then return nil, self.problem end
   return bulk.run(self, refs, options, delete_op, delete_item)
+end
+
+---Compares what is stored with what is desired. Changes nothing.
+---@param desired bytenite.secrets.DesiredItem[]|fun(): bytenite.secrets.DesiredItem?
+---@param options bytenite.secrets.PlanOptions?
+---@return bytenite.secrets.Plan?
+---@return bytenite.secrets.Error? err of kind invalid when an item cannot be written, or more would
+--- be deleted than max_delete
+function Client:plan(desired, options, ...)
+  check_client(self, "plan")
+  arguments.no_more("plan", ...)
+  return plan.make(self, desired, options)
+end
+
+---Does what a plan says: the writes in the order of its actions, then, if none of them failed,
+---the deletes.
+---@param made bytenite.secrets.Plan
+---@param options bytenite.secrets.BulkOptions? deadline is for the listing too
+---@return bytenite.secrets.Report?
+---@return bytenite.secrets.Error? err when nothing was written: of kind conflict when the listing
+--- has changed since, invalid when the plan is for another base_url
+function Client:apply(made, options, ...)
+  check_client(self, "apply")
+  arguments.no_more("apply", ...)
+  return apply(self, made, options)
 end
 
 -- The client itself -------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ local core = require "bytenite.secrets.core"
 local metatable = { __name = "bytenite.secrets.Error" }
 
 local MESSAGE_MAX = 512
+local SEVERAL = 3
 
 local errors = {}
 
@@ -202,14 +203,27 @@ function errors.clean(text)
   return text
 end
 
--- Cuts at a character's border, so that no half of one is left.
-local function shorten(text, most)
+---Cuts at a character's border, so that no half of one is left.
+---@param text string
+---@param most integer bytes
+---@return string
+function errors.shorten(text, most)
   if #text <= most then return text end
   local cut = most - 3
   while cut > 0 and text:byte(cut + 1) >= 0x80 and text:byte(cut + 1) < 0xC0 do
     cut = cut - 1
   end
   return text:sub(1, cut) .. "..."
+end
+
+---The first few of some texts, and how many more there are.
+---@param texts string[]
+---@param separator string
+---@return string
+function errors.several(texts, separator)
+  if #texts <= SEVERAL then return table.concat(texts, separator) end
+  return ("%s%sand %d more"):format(table.concat(texts, separator, 1, SEVERAL), separator,
+    #texts - SEVERAL)
 end
 
 ---Makes an Error of fields; what is missing gets its default.
@@ -222,7 +236,7 @@ function errors.new(fields)
   fields.ambiguous = fields.ambiguous or false
   fields.hint = fields.hint or HINTS[fields.kind]
   local text = fields.op == nil and fields.message or fields.op .. ": " .. fields.message
-  fields.message = shorten(errors.clean(text), MESSAGE_MAX)
+  fields.message = errors.shorten(errors.clean(text), MESSAGE_MAX)
   return setmetatable(fields, metatable)
 end
 
@@ -319,21 +333,27 @@ function errors.again(err, op)
   return errors.new(copy)
 end
 
----The name of an operation on a record, as Error.op has it. Ids of any form come here.
+---The address of a record, fit to be shown. Ids of any form come here.
+---@param secret_type string
+---@param id string
+---@return string
+function errors.address(secret_type, id)
+  local address = secret_type .. "/" .. id
+  if #address <= MESSAGE_MAX / 2 and not address:find("[^%w._/-]") then return address end
+  address = errors.clean(address)
+  if not core.check_segment(secret_type) or not core.check_segment(id) then
+    address = (secret_type .. "/" .. id):gsub("[^ -~]", "?")
+  end
+  return errors.shorten(address, MESSAGE_MAX / 2)
+end
+
+---The name of an operation on a record, as Error.op has it.
 ---@param verb string
 ---@param secret_type string
 ---@param id string
 ---@return string
 function errors.op(verb, secret_type, id)
-  local address = secret_type .. "/" .. id
-  if #address <= MESSAGE_MAX / 2 and not address:find("[^%w._/-]") then
-    return verb .. " " .. address
-  end
-  address = errors.clean(address)
-  if not core.check_segment(secret_type) or not core.check_segment(id) then
-    address = (secret_type .. "/" .. id):gsub("[^ -~]", "?")
-  end
-  return verb .. " " .. shorten(address, MESSAGE_MAX / 2)
+  return verb .. " " .. errors.address(secret_type, id)
 end
 
 ---Whether a value is an Error of this module.
