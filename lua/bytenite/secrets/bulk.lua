@@ -249,8 +249,7 @@ local bulk = {}
 ---@param name string of the public function
 ---@return bytenite.secrets.BulkOptions never nil
 function bulk.check_options(options, name)
-  options = arguments.options(options, OPTIONS, name, 1)
-  return options
+  return (arguments.options(options, OPTIONS, name, 1)) -- a tail call would leave out a level
 end
 
 ---Operates on all items.
