@@ -156,8 +156,13 @@ const char *transport_open(
   problem = easy_model(t, settings, option);
   if (problem != NULL) return problem;
   t->max_connections = settings->max_connections;
-  t->wakeup = wakeup_new(settings->pollable);
-  if (t->wakeup == NULL) return "memory or descriptors are short";
+  t->wakeup = wakeup_new();
+  if (t->wakeup == NULL) return "memory is short";
+  if (settings->pollable && !wakeup_open(t->wakeup)) {
+    *option = "wait";
+    return "gets no descriptor for an event loop: the process has too many, "
+      "or this system has no epoll";
+  }
   return open_multi(t) ? NULL : "memory is short";
 }
 

@@ -89,17 +89,19 @@ bool wakeup_watch(const wakeup *w, int fd, short events) {
 
 #endif
 
-wakeup *wakeup_new(bool pollable) {
+wakeup *wakeup_new(void) {
   wakeup *w = memory_alloc(sizeof *w);
   if (w == NULL) return NULL;
   w->references = 1;
-  w->owner = getpid();
-  w->pollable = pollable;
   w->epoll = -1;
   w->event = -1;
-  if (!pollable || open_descriptors(w)) return w;
-  memory_free(w, sizeof *w);
-  return NULL;
+  return w;
+}
+
+bool wakeup_open(wakeup *w) {
+  w->owner = getpid();
+  w->pollable = true;
+  return open_descriptors(w);
 }
 
 wakeup *wakeup_retain(wakeup *w) {

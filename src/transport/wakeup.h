@@ -18,9 +18,12 @@ typedef struct wakeup {
   int event;         /* within `epoll`; readable while `finished` > 0 */
 } wakeup;
 
-/* With one reference. NULL when memory or descriptors are short, or the system
- * has no epoll. */
-wakeup *wakeup_new(bool pollable);
+/* With one reference. NULL when memory is short. */
+wakeup *wakeup_new(void);
+
+/* Adds the descriptor for event loops. False when the process has no more to
+ * give, or the system has no epoll. */
+bool wakeup_open(wakeup *w);
 
 wakeup *wakeup_retain(wakeup *w);
 
