@@ -17,6 +17,7 @@ local secrets = {
   from_file = secret_string.from_file,
   from_env = secret_string.from_env,
   from_fd = secret_string.from_fd,
+  from_prompt = secret_string.from_prompt,
   injected = secret_string.injected,
   find = record.find,
   expired = record.expired,

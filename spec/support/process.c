@@ -67,7 +67,8 @@ static int process_spawn(lua_State *L) {
 }
 
 /* spawn_on_terminal(program, arguments...) -> pid, fd: runs a program that has
- * a new terminal; fd is the side of its screen and keyboard. */
+ * a new terminal; fd is the side of its screen and keyboard. Reading and
+ * writing there never wait. */
 static int process_spawn_on_terminal(lua_State *L) {
   char *words[WORDS_MAX];
   int fd;
@@ -79,6 +80,7 @@ static int process_spawn_on_terminal(lua_State *L) {
     _exit(127);
   }
   check(L, fcntl(fd, F_SETFD, FD_CLOEXEC));
+  check(L, fcntl(fd, F_SETFL, O_NONBLOCK));
   lua_pushinteger(L, pid);
   lua_pushinteger(L, fd);
   return 2;
@@ -130,12 +132,13 @@ static int process_pipe(lua_State *L) {
   return 2;
 }
 
-/* ready(fd, seconds): whether there is something to read, or the end, before
- * the time is up. */
+/* ready(fd, seconds, write?): whether there is something to read, or the end,
+ * or room to write, before the time is up. */
 static int process_ready(lua_State *L) {
-  struct pollfd input = {(int)luaL_checkinteger(L, 1), POLLIN, 0};
+  struct pollfd file = {(int)luaL_checkinteger(L, 1), POLLIN, 0};
   int ms = (int)(luaL_checknumber(L, 2) * 1000);
-  lua_pushboolean(L, check(L, poll(&input, 1, ms)) > 0);
+  if (lua_toboolean(L, 3)) file.events = POLLOUT;
+  lua_pushboolean(L, check(L, poll(&file, 1, ms)) > 0);
   return 1;
 }
 
@@ -149,12 +152,13 @@ static int process_read(lua_State *L) {
   return 1;
 }
 
-/* write(fd, text) */
+/* write(fd, text) -> bytes written */
 static int process_write(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 2, &length);
-  check(L, (int)write((int)luaL_checkinteger(L, 1), text, length));
-  return 0;
+  int written = (int)write((int)luaL_checkinteger(L, 1), text, length);
+  lua_pushinteger(L, check(L, written));
+  return 1;
 }
 
 /* close(fd) */

@@ -4,7 +4,9 @@
 --   terminal:expect "Password: "   waits until the screen shows it; returns all that came before
 --   terminal:type "secret\n"       Ctrl-C is "\3", Ctrl-D "\4", Ctrl-Z "\26"
 --   terminal:echoes()              whether it shows what is typed
---   terminal:finish()              waits for the end -> status, rest of the screen, echoes
+--   terminal:finish()             waits for the program's end -> status, rest of the screen, echoes
+--   terminal:stop()                takes it away, which ends the program; no more after finish
+--   terminal.screen                all that it has shown
 --
 -- The terminal shows a line's end as "\r\n".
 
@@ -18,13 +20,13 @@ terminal.__index = terminal
 ---@param ... string program and arguments
 function terminal.start(...)
   local pid, fd = process.spawn_on_terminal(...)
-  return setmetatable({ pid = pid, fd = fd, unread = "" }, terminal)
+  return setmetatable({ pid = pid, fd = fd, unread = "", screen = "" }, terminal)
 end
 
 local function read_more(self)
   assert(process.ready(self.fd, SECONDS), "nothing comes; the screen shows: " .. self.unread)
   local text = process.read(self.fd)
-  self.unread = self.unread .. text
+  self.unread, self.screen = self.unread .. text, self.screen .. text
   return text ~= ""
 end
 
@@ -42,12 +44,22 @@ function terminal:expect(text)
 end
 
 function terminal:type(text)
-  process.write(self.fd, text)
+  while text ~= "" do
+    assert(process.ready(self.fd, SECONDS, true), "nobody reads what is typed")
+    text = text:sub(process.write(self.fd, text) + 1)
+  end
 end
 
 ---@return boolean
 function terminal:echoes()
   return process.echoes(self.fd)
+end
+
+-- Waits for the program after its terminal was taken away.
+local function close(self)
+  process.close(self.fd)
+  self.closed = true
+  return process.wait(self.pid)
 end
 
 ---@return integer status minus the signal if one ended it
@@ -56,8 +68,13 @@ end
 function terminal:finish()
   repeat until not read_more(self)
   local echoes = self:echoes()
-  process.close(self.fd)
-  return process.wait(self.pid), self.unread, echoes
+  return close(self), self.unread, echoes
+end
+
+---@return integer? status if it had not ended
+function terminal:stop()
+  if self.closed then return end
+  return close(self)
 end
 
 return terminal

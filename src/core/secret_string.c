@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "prompt.h"
 #include "secret_source.h"
 #include "userdata.h"
 
@@ -141,6 +142,21 @@ static int secret_from_fd(lua_State *L) {
   return push_result(L, secret_take_fd(s, (int)fd));
 }
 
+static int secret_from_prompt(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  const char *kind;
+  const char *problem;
+  secret **s;
+  secret_string_push(L, &s);
+  problem = secret_take_prompt(s, text, length, &kind);
+  if (problem == NULL) return 1;
+  lua_pushnil(L);
+  lua_pushstring(L, problem);
+  lua_pushstring(L, kind);
+  return 3;
+}
+
 static const luaL_Reg methods[] = {
   {"equals", secret_string_equals},
   {"expose", secret_string_expose},
@@ -162,6 +178,7 @@ static const luaL_Reg constructors[] = {
   {"secret_from_env", secret_from_env},
   {"secret_from_fd", secret_from_fd},
   {"secret_from_file", secret_from_file},
+  {"secret_from_prompt", secret_from_prompt},
   {"secret_from_string", secret_from_string},
   {NULL, NULL},
 };

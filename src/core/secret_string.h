@@ -19,8 +19,9 @@ bool secret_string_is(lua_State *L, int index);
 const char *check_credential(lua_State *L, int arg, size_t *length);
 
 /* Adds the constructors to the table on top: secret_from_string(s),
- * secret_from_file(path, shared), secret_from_env(name, unset) and
- * secret_from_fd(fd), each SecretString | nil, problem. */
+ * secret_from_file(path, shared), secret_from_env(name, unset),
+ * secret_from_fd(fd), each SecretString | nil, problem; and
+ * secret_from_prompt(text) -> SecretString | nil, problem, kind of Error. */
 void secret_string_open(lua_State *L);
 
 #endif

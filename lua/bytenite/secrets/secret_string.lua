@@ -83,6 +83,19 @@ function secret_string.from_fd(fd, ...)
   return result("from_fd", "config", "descriptor " .. fd, core.secret_from_fd(fd))
 end
 
+---Asks the person at the terminal, who types or pastes one line that is not shown. The terminal is
+---as before when this returns, and also when Ctrl-C ends the program or Ctrl-Z stops it.
+---@param text string shown before the answer, such as "Secret key: "
+---@return bytenite.secrets.SecretString? secret 1 byte to 64 KiB, without the newline
+---@return bytenite.secrets.Error? err of kind config when there is no terminal, invalid when the
+--- answer is none, cancelled when it was interrupted
+function secret_string.from_prompt(text, ...)
+  arguments.check_type(text, "string", "from_prompt: text")
+  arguments.no_more("from_prompt", ...)
+  local secret, problem, kind = core.secret_from_prompt(text)
+  return result("from_prompt", kind, "the prompt", secret, problem)
+end
+
 ---Reads a secret that the platform put into the environment of a job: {id}_ACCESS_KEY and
 ---{id}_SECRET_KEY, or the key alone under {id} for secretType "other".
 ---@param id string
