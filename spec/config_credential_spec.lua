@@ -214,6 +214,20 @@ describe("the credential", function()
       assert.equal("my token", last_request().headers.authorization)
     end)
 
+    it("never becomes a Lua string", function()
+      local getenv = os.getenv
+      finally(function() os.getenv = getenv end) -- luacheck: ignore 122
+      os.getenv = function(name) -- luacheck: ignore 122
+        assert(name ~= "BYTENITE_API_KEY" and name ~= "BYTENITE_ACCESS_TOKEN", "read by Lua")
+        return getenv(name)
+      end
+      environment.set { BYTENITE_API_KEY = emulator.api_key }
+      assert(connect():list())
+      local token = last_request().headers.authorization
+      environment.set { BYTENITE_API_KEY = false, BYTENITE_ACCESS_TOKEN = token }
+      assert(connect():list())
+    end)
+
     it("that cannot be sent is a config error that names the variable", function()
       for _, name in ipairs { "BYTENITE_API_KEY", "BYTENITE_ACCESS_TOKEN" } do
         environment.set { [name] = "a\nb" }

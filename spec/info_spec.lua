@@ -82,6 +82,17 @@ describe("info", function()
     assert.matches("^memory cannot be locked", info.warnings[1])
   end)
 
+  it("warns when memory cannot be kept out of core dumps", function()
+    local info = faults.child [[
+      local secrets = require "bytenite.secrets"
+      sabotage.fail("madvise", sabotage.errno.ENOMEM, 1, 1000)
+      assert(#secrets.from_string "works all the same" == 18)
+      return secrets.info()
+    ]]
+    assert.equal(1, #info.warnings)
+    assert.matches("^memory cannot be kept out of core dumps", info.warnings[1])
+  end)
+
   it("warns of a libcurl that a hung DNS server can block", function()
     local real = core.info
     finally(function() core.info = real end)

@@ -320,6 +320,26 @@ describe("SecretString", function()
       raises("expose: this SecretString was wiped", key.expose, key)
     end)
 
+    it("is read in a forked child, and locked in memory there as well", function()
+      if not secrets.info().memory_lock or (os.getenv("LD_PRELOAD") or ""):find "asan" then
+        return pending "memory cannot be locked here"
+      end
+      local function locked()
+        for line in io.lines("/proc/self/status") do
+          local size = line:match "^VmLck:%s*(%d+)"
+          if size then return tonumber(size) end
+        end
+      end
+      assert.is_true(locked() > 0)
+      local pid = process.fork()
+      if pid == 0 then
+        local before = locked()
+        local same = key:equals "hunter2-hunter2"
+        process.exit(before == 0 and same and locked() > 0 and 0 or 1)
+      end
+      assert.equal(0, process.wait(pid))
+    end)
+
     it("is wiped by <close>", function()
       local chunk = compile("local key <close> = ... return #key")
       if not chunk then return pending "this Lua has no <close>" end

@@ -25,10 +25,11 @@
 /* --- system calls that fail --- */
 
 static const char *const calls[] = {
-  "socket", "connect", "send", "recv", "poll", "mlock", NULL
+  "socket", "connect", "send", "recv", "poll", "mlock", "madvise",
+  NULL
 };
 
-enum { SOCKET, CONNECT, SEND, RECV, POLL, MLOCK };
+enum { SOCKET, CONNECT, SEND, RECV, POLL, MLOCK, MADVISE };
 
 static __thread int failing = -1; /* index of the call, or none */
 static __thread long first;       /* which of them fails, from 1 */
@@ -89,6 +90,11 @@ EXPORT int poll(struct pollfd *sockets, nfds_t length, int timeout) {
 EXPORT int mlock(const void *pages, size_t length) {
   if (fails(MLOCK)) return -1;
   return NEXT(mlock)(pages, length);
+}
+
+EXPORT int madvise(void *pages, size_t length, int advice) {
+  if (fails(MADVISE)) return -1;
+  return NEXT(madvise)(pages, length, advice);
 }
 
 /* fail(call, errno, first, last?): lets calls number first to last fail. */

@@ -12,18 +12,20 @@
  *   is_loopback(base_url)        whether its host is this machine
  *   redact(text, secret)         the text without what it shares with a secret
  *   is_secret_string(value)      boolean
+ *   is_set(name)                 whether a variable is there, and not empty
  *   first_done(calls)            see call.h
  *   inexact                      weak set of records with rounded integers
  *   monotonic()                  seconds of a clock that only goes forward
  *   sleep(seconds)               false when the script is to be interrupted
  *   random()                     a number from 0 up to 1
  *   info()                       { libcurl =, tls =, cjson =, scrubbing =,
- *                                memory_lock =, async_dns = }
+ *                                memory_lock =, undumped =, async_dns = }
  *   array_mt, null, version
  */
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "answer.h"
@@ -173,6 +175,13 @@ static int core_is_secret_string(lua_State *L) {
 
 /* --- the system --- */
 
+/* Without making a Lua string of what may be a credential. */
+static int core_is_set(lua_State *L) {
+  const char *value = getenv(luaL_checkstring(L, 1));
+  lua_pushboolean(L, value != NULL && *value != '\0');
+  return 1;
+}
+
 static int core_monotonic(lua_State *L) {
   lua_pushnumber(L, (lua_Number)transport_now() / 1000);
   return 1;
@@ -210,13 +219,15 @@ static int core_info(lua_State *L) {
     "in force", "switched off", "unsupported", "too late"
   };
   const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+  secret_protection pages = secret_try();
   lua_newtable(L);
   set_text(L, "libcurl", curl->version);
   set_text(L, "tls", curl->ssl_version);
   json_push_version(L);
   lua_setfield(L, -2, "cjson");
   set_text(L, "scrubbing", scrubbing[curl_memory_scrubbing()]);
-  set_boolean(L, "memory_lock", secret_can_lock());
+  set_boolean(L, "memory_lock", pages.locked);
+  set_boolean(L, "undumped", pages.undumped);
   set_boolean(L, "async_dns", (curl->features & CURL_VERSION_ASYNCHDNS) != 0);
   return 1;
 }
@@ -241,6 +252,7 @@ static const luaL_Reg functions[] = {
   {"info", core_info},
   {"is_loopback", core_is_loopback},
   {"is_secret_string", core_is_secret_string},
+  {"is_set", core_is_set},
   {"monotonic", core_monotonic},
   {"random", core_random},
   {"redact", core_redact},

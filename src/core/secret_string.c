@@ -26,16 +26,23 @@ bool secret_string_is(lua_State *L, int index) {
   return luaL_testudata(L, index, TYPE_NAME) != NULL;
 }
 
+/* The bytes, in pages that are locked also when this process was forked since
+ * they were read. */
+static const char *bytes_of(secret *s, size_t *length) {
+  *length = 0;
+  if (s == NULL) return NULL;
+  secret_lock(s);
+  *length = s->length;
+  return s->bytes;
+}
+
 const char *check_credential(lua_State *L, int arg, size_t *length) {
   secret **s = luaL_testudata(L, arg, TYPE_NAME);
-  if (s == NULL) {
-    if (lua_type(L, arg) != LUA_TSTRING) {
-      luaL_argerror(L, arg, "string or SecretString expected");
-    }
-    return lua_tolstring(L, arg, length);
+  if (s != NULL) return bytes_of(*s, length);
+  if (lua_type(L, arg) != LUA_TSTRING) {
+    luaL_argerror(L, arg, "string or SecretString expected");
   }
-  *length = *s == NULL ? 0 : (*s)->length;
-  return *s == NULL ? NULL : (*s)->bytes;
+  return lua_tolstring(L, arg, length);
 }
 
 static int secret_string_equals(lua_State *L) {
@@ -58,9 +65,10 @@ static int secret_string__eq(lua_State *L) {
 }
 
 static int secret_string_expose(lua_State *L) {
-  secret **s = check_secret_string(L, 1);
-  if (*s == NULL) return luaL_error(L, "expose: this SecretString was wiped");
-  lua_pushlstring(L, (*s)->bytes, (*s)->length);
+  size_t length;
+  const char *bytes = bytes_of(*check_secret_string(L, 1), &length);
+  if (bytes == NULL) luaL_error(L, "expose: this SecretString was wiped");
+  lua_pushlstring(L, bytes, length);
   return 1;
 }
 

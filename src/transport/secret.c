@@ -11,17 +11,24 @@ static size_t whole_pages(size_t size) {
   return (size + page - 1) / page * page;
 }
 
+static bool keep_from_dumps(secret *s) {
+#ifdef MADV_DONTDUMP
+  return madvise(s, s->mapped, MADV_DONTDUMP) == 0;
+#else
+  (void)s;
+  return false;
+#endif
+}
+
 secret *secret_new(size_t capacity) {
   size_t mapped = whole_pages(sizeof(secret) + capacity + 1);
   secret *s = mmap(
     NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0
   );
   if (s == MAP_FAILED) return NULL;
-#ifdef MADV_DONTDUMP
-  (void)madvise(s, mapped, MADV_DONTDUMP);
-#endif
   s->capacity = capacity;
   s->mapped = mapped;
+  s->undumped = keep_from_dumps(s);
   s->references = 1;
   (void)secret_lock(s);
   return s;
@@ -60,9 +67,12 @@ bool secret_lock(secret *s) {
   return s->locked;
 }
 
-bool secret_can_lock(void) {
-  secret *probe = secret_new(0);
-  bool locked = probe != NULL && probe->locked;
-  secret_release(probe);
-  return locked;
+secret_protection secret_try(void) {
+  secret *s = secret_new(0);
+  secret_protection found = {false, false};
+  if (s == NULL) return found;
+  found.locked = s->locked;
+  found.undumped = s->undumped;
+  secret_release(s);
+  return found;
 }

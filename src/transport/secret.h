@@ -16,13 +16,14 @@ typedef struct secret {
   size_t capacity; /* bytes there is room for */
   size_t mapped;   /* size of the mapping, this header included */
   unsigned references;
+  bool undumped;   /* core dumps leave it out */
   bool locked;     /* mlock(2) succeeded in process `owner` */
   pid_t owner;
   char bytes[];    /* always followed by a NUL, which `length` leaves out */
 } secret;
 
 /* Room for `capacity` bytes, none used yet, one reference. NULL when memory is
- * short. Locking is best effort. */
+ * short. Locking and keeping out of core dumps are best effort. */
 secret *secret_new(size_t capacity);
 
 /* The same with these bytes in it. */
@@ -41,7 +42,12 @@ void secret_wipe(secret *s);
 /* Locks the pages in this process unless they are; whether they are now. */
 bool secret_lock(secret *s);
 
-/* Whether pages can be locked in this process, which is tried. */
-bool secret_can_lock(void);
+/* How well secrets are kept in this process, which is tried. */
+typedef struct secret_protection {
+  bool locked;
+  bool undumped;
+} secret_protection;
+
+secret_protection secret_try(void);
 
 #endif

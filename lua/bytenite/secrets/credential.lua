@@ -51,7 +51,7 @@ local FILE_HINT = "a file that others may read goes through option api_key: "
 local function from_environment()
   local given = {}
   for _, name in ipairs { "BYTENITE_API_KEY", "BYTENITE_API_KEY_FILE", "BYTENITE_ACCESS_TOKEN" } do
-    if environment.get(name) then given[#given + 1] = name end
+    if environment.is_set(name) then given[#given + 1] = name end
   end
   if #given > 1 then return nil, both(given[1], given[2]) end
   local name = given[1]

@@ -26,6 +26,9 @@ local SCRUBBING_WARNINGS = {
 local NO_LOCK = "memory cannot be locked, so secrets may be written to swap space: raise the limit "
   .. "RLIMIT_MEMLOCK (ulimit -l)"
 
+local DUMPED = "memory cannot be kept out of core dumps, which would then hold secrets: "
+  .. "ulimit -c 0 switches them off"
+
 local NO_ASYNC_DNS = "this libcurl was built without AsynchDNS: a DNS server that hangs holds a "
   .. "call up beyond its deadline"
 
@@ -35,8 +38,9 @@ local KEY_LOG = "SSLKEYLOGFILE is set: libcurl writes the keys of TLS connection
 local function warnings(facts)
   local found = { SCRUBBING_WARNINGS[facts.scrubbing] }
   if not facts.memory_lock then found[#found + 1] = NO_LOCK end
+  if not facts.undumped then found[#found + 1] = DUMPED end
   if not facts.async_dns then found[#found + 1] = NO_ASYNC_DNS end
-  if environment.get("SSLKEYLOGFILE") then found[#found + 1] = KEY_LOG end
+  if environment.is_set("SSLKEYLOGFILE") then found[#found + 1] = KEY_LOG end
   return found
 end
 
