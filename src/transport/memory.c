@@ -48,7 +48,38 @@ bool memory_equal(const void *a, size_t a_size, const void *b, size_t b_size) {
   return difference == 0;
 }
 
+/* Vector registers hold what was copied or encrypted last until something saves
+ * them to the stack: the dynamic linker does when it looks up a function. */
+#ifdef __x86_64__
+
+__attribute__((noinline, target("avx"))) static void wipe_avx(void) {
+  __asm__ volatile("vzeroall" ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
+    "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+    "xmm14", "xmm15");
+}
+
+__attribute__((noinline, target("avx512f"))) static void wipe_avx512(void) {
+  __asm__ volatile(".irp n,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
+    "vpxord %%zmm\\n, %%zmm\\n, %%zmm\\n\n"
+    ".endr" ::: "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22",
+    "xmm23", "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30",
+    "xmm31");
+}
+
+static void wipe_registers(void) {
+  if (__builtin_cpu_supports("avx")) wipe_avx();
+  if (__builtin_cpu_supports("avx512f")) wipe_avx512();
+}
+
+#else
+
+static void wipe_registers(void) {
+}
+
+#endif
+
 __attribute__((noinline)) void memory_burn_stack(void) {
   char dead[STACK_TO_BURN];
   memory_wipe(dead, sizeof dead);
+  wipe_registers();
 }
