@@ -140,12 +140,11 @@ static int read_answer(lua_State *L, client *c, call *k) {
 /* The results of an operation: its value and how many requests it took, or nil
  * and facts. */
 static int collect(lua_State *L, client *c, call *k) {
-  bool with_body = k->exchange.method == HTTP_POST;
   lua_Integer sends = (lua_Integer)k->exchange.sends;
   int results = read_answer(L, c, k);
   k->kind = CALL_COLLECTED;
   exchange_free(&k->exchange);
-  if (with_body) memory_burn_stack();
+  memory_burn_stack();
   if (results == 2) return 2;
   lua_pushinteger(L, sends);
   return 2;
@@ -216,22 +215,25 @@ static int client_delete(lua_State *L) {
   return perform(L, c, 6, ms, 5);
 }
 
-/* The record and the key, with the key taken first: writing the record may run
- * finalizers, and one of them could wipe a SecretString. */
+/* The key is taken last: writing the record may raise, which would leave a copy
+ * behind until the call is collected, and may run finalizers, of which one may
+ * wipe a SecretString. */
 static const char *write_put(
   lua_State *L, exchange *x, const char **field
 ) {
   size_t length;
-  const char *key = check_credential(L, 3, &length);
-  const char *problem = secret_key_problem(key, length);
-  *field = "secretKey";
-  if (problem != NULL) return problem;
-  buffer_append(&x->secret, key, length);
+  const char *key;
+  const char *problem;
   buffer_text(&x->body, "{\"secret\":");
   problem = record_encode(L, 2, &x->body, field);
   if (problem != NULL) return problem;
+  *field = "secretKey";
+  key = check_credential(L, 3, &length);
+  problem = secret_key_problem(key, length);
+  if (problem != NULL) return problem;
+  buffer_append(&x->secret, key, length);
   buffer_text(&x->body, ",\"secretKey\":");
-  json_write_string(&x->body, x->secret.data, x->secret.length);
+  json_write_string(&x->body, key, length);
   buffer_text(&x->body, "}");
   return NULL;
 }
