@@ -42,6 +42,7 @@ RUN = LUA_PATH="lua/?.lua;spec/support/?.lua;;" LUA_CPATH="$(BUILD)/?.so;;"
 BUSTED = $(LUA) $(shell command -v busted) --helper=spec/support/helper.lua \
   --output=spec/support/report.lua
 SPECS = spec
+SHORT = $(wildcard spec/*_spec.lua)
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 .PHONY: all
@@ -97,8 +98,23 @@ test: setup-test ## run all specs and linters; sets itself up
 	@$(MAKE) --no-print-directory -s core emulator CFLAGS="$(CFLAGS) -Werror"
 	@$(MAKE) --no-print-directory -s lint spec
 
+.PHONY: test-all test-short test-gnutls
+test-all: ## the same for each Lua in turn: 5.4, 5.3, 5.1 and LuaJIT
+	@for version in 5.4 5.3 5.1 jit; do echo "== Lua $$version"; \
+	  $(MAKE) --no-print-directory -s test LUA_VERSION=$$version || exit 1; done
+
+test-short: setup-test # without the linters and the faults
+	@$(MAKE) --no-print-directory -s core emulator CFLAGS="$(CFLAGS) -Werror"
+	@$(MAKE) --no-print-directory -s spec SPECS="$(SHORT)"
+
+test-gnutls: setup-test ## run the core specs with the libcurl that uses GnuTLS
+	@$(MAKE) --no-print-directory -s core emulator BUILD=$(BUILD)-gnutls \
+	  CURL_LIBS=-l:libcurl-gnutls.so.4
+	@$(MAKE) --no-print-directory -s spec BUILD=$(BUILD)-gnutls \
+	  SPECS="$(SHORT) spec/faults/tls_spec.lua"
+
 .PHONY: spec
-spec: $(BUILD)/process.so $(BUILD)/sabotage.so # what `make test` runs once all is set up; SPECS= names some files
+spec: $(BUILD)/process.so $(BUILD)/sabotage.so $(BUILD)/old_libcurl.so # what `make test` runs once all is set up; SPECS= names some files
 	@$(RUN) BUILD=$(BUILD) LUA=$(LUA) $(PREFIXED) $(BUSTED) $(SPECS)
 
 .PHONY: lint

@@ -1,4 +1,4 @@
-/* One source for Lua 5.1, LuaJIT, 5.2, 5.3 and 5.4: the parts of the 5.4 API
+/* One source for Lua 5.1, LuaJIT, 5.2 and newer: the parts of the 5.4 API
  * that this module uses, expressed in what an older Lua offers. Under 5.1 only
  * functions of plain 5.1 are called, so that one build serves LuaJIT too. */
 #ifndef BYTENITE_COMPAT_H
@@ -8,13 +8,18 @@
 #include <lua.h>
 #include <lualib.h>
 
-#if LUA_VERSION_NUM < 501 || LUA_VERSION_NUM > 504
-#error "bytenite.secrets is made for Lua 5.1 to 5.4 and LuaJIT"
+#if LUA_VERSION_NUM < 501
+#error "bytenite.secrets is made for Lua 5.1 and newer, and LuaJIT"
 #endif
 
 /* Marks the one symbol of a shared object that the host looks up; all else is
  * compiled with -fvisibility=hidden. */
 #define COMPAT_EXPORT __attribute__((visibility("default")))
+
+/* What native.lua looks for in a shared object that does not load. */
+#define COMPAT_BUILT_FOR                                       \
+  static const char built_for[] __attribute__((used)) =        \
+    "bytenite.secrets built for " LUA_VERSION
 
 #if LUA_VERSION_NUM < 504
 #define lua_newuserdatauv(L, size, values) lua_newuserdata(L, size)
@@ -34,6 +39,10 @@ static inline int compat_isinteger(lua_State *L, int index) {
 
 #undef LUA_OK
 #define LUA_OK 0
+
+/* Modules built for 5.1 need functions that no newer Lua has. */
+#define luaL_checkversion(L) ((void)(L))
+
 #define lua_rawlen lua_objlen
 
 static inline int compat_absindex(lua_State *L, int index) {

@@ -1,8 +1,9 @@
 -- A client for ByteNite's Secrets API: the module that scripts require.
 
+local core = require "bytenite.secrets.native" "bytenite.secrets.core" -- before what needs it
+
 local arguments = require "bytenite.secrets.arguments"
 local client = require "bytenite.secrets.client"
-local core = require "bytenite.secrets.core"
 local info = require "bytenite.secrets.info"
 local record = require "bytenite.secrets.record"
 local secret_string = require "bytenite.secrets.secret_string"

@@ -69,7 +69,7 @@ local CERTIFICATES = {
   untrusted("17: an expired certificate", certificates.expired),
   untrusted("18: a certificate that is not yet valid", certificates.not_yet_valid),
   untrusted("20: a ca_path that does not exist", certificates.good, { ca_path = "/no/such/path" }),
-  untrusted("20: a ca_path without certificates", certificates.good, { ca_path = "/proc/self/fd" }),
+  untrusted("20: a ca_path without certificates", certificates.good, { ca_path = "spec/demo" }),
 }
 
 local function run(rows)
@@ -123,6 +123,9 @@ describe("A certificate", function()
 
   -- As after a chroot.
   it("20: file is not read again once the client is made", function()
+    if secrets.info().tls:find("GnuTLS", 1, true) then
+      return pending "with GnuTLS, libcurl takes no certificates from memory"
+    end
     local path = os.tmpname()
     shell(("cp %s %s"):format(certificates.ca, path))
     local server = faults.server { faults.honest(tls(certificates.good)) }

@@ -23,6 +23,19 @@ function child.start(script)
   return process.spawn("sh", "-c", 'exec "$0" -e "$1" 2>&1', os.getenv("LUA") or "lua", script)
 end
 
+---Starts a program with a shared object preloaded.
+---@param library string
+---@return integer pid
+---@return integer fd its standard output
+function child.preload(library, ...)
+  local preload = os.getenv("LD_PRELOAD")
+  process.setenv("LD_PRELOAD", (preload and preload .. ":" or "") .. library)
+  local ok, pid, fd = pcall(process.spawn, ...)
+  process.setenv("LD_PRELOAD", preload)
+  assert(ok, pid)
+  return pid, fd
+end
+
 ---Runs a script to its end.
 ---@param script string
 ---@return integer status minus the signal if one ended it

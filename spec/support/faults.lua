@@ -312,12 +312,7 @@ io.stdout:write(cjson.encode({ run() }))
 ---@return integer pid
 ---@return integer fd its standard output
 function faults.spawn(...)
-  local preload = os.getenv("LD_PRELOAD")
-  process.setenv("LD_PRELOAD", (preload and preload .. ":" or "") .. SABOTAGE)
-  local ok, pid, fd = pcall(process.spawn, ...)
-  process.setenv("LD_PRELOAD", preload)
-  assert(ok, pid)
-  return pid, fd
+  return child.preload(SABOTAGE, ...)
 end
 
 ---@param script string Lua; it finds `given`, `faults` and `sabotage`

@@ -45,6 +45,7 @@
 #include "version.h"
 
 COMPAT_EXPORT int luaopen_bytenite_secrets_core(lua_State *L);
+COMPAT_BUILT_FOR;
 
 /* --- JSON, for the layers above and for the emulator --- */
 
@@ -234,6 +235,14 @@ static int core_info(lua_State *L) {
 
 /* --- the module --- */
 
+/* The libcurl that is loaded may be older than the one of the headers. */
+static void check_libcurl(lua_State *L) {
+  const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+  if (curl->version_num >= LIBCURL_OLDEST) return;
+  luaL_error(L, "bytenite.secrets needs libcurl 7.80 or newer; this is %s",
+    curl->version);
+}
+
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static CURLcode curl_ready;
 
@@ -261,6 +270,8 @@ static const luaL_Reg functions[] = {
 };
 
 int luaopen_bytenite_secrets_core(lua_State *L) {
+  luaL_checkversion(L);
+  check_libcurl(L);
   pthread_once(&curl_once, start_curl);
   if (curl_ready != CURLE_OK) return luaL_error(L, "libcurl does not start");
   json_encode_open(L);

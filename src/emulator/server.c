@@ -112,7 +112,10 @@ static const luaL_Reg functions[] = {
   {NULL, NULL},
 };
 
+COMPAT_BUILT_FOR;
+
 COMPAT_EXPORT int luaopen_bytenite_secrets_emulator_server(lua_State *L) {
+  luaL_checkversion(L);
   userdata_type(L, SERVER, methods, metamethods);
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);

@@ -110,9 +110,9 @@ static void set_ca_path(setter *s, const char *path) {
   set_text(s, CURLOPT_PROXY_CAPATH, path);
 }
 
-static void unset_ca_file(setter *s) {
-  set_text(s, CURLOPT_CAINFO, NULL);
-  set_text(s, CURLOPT_PROXY_CAINFO, NULL);
+static void set_ca_file(setter *s, const char *path) {
+  set_text(s, CURLOPT_CAINFO, path);
+  set_text(s, CURLOPT_PROXY_CAINFO, path);
 }
 
 /* NULL takes them away. */
@@ -173,6 +173,14 @@ static const char *read_ca_file(buffer *ca, const char *path) {
   return NULL;
 }
 
+/* With GnuTLS libcurl takes no certificates from memory: it reads the file at
+ * each connection. */
+static void name_certificates(setter *s, transport *t, const char *path) {
+  s->code = CURLE_OK;
+  set_ca_file(s, path);
+  buffer_free(&t->ca);
+}
+
 /* NULL, or what is wrong with ca_file. */
 static const char *set_trust(
   setter *s, transport *t, const transport_settings *settings
@@ -183,16 +191,20 @@ static const char *set_trust(
   if (settings->ca_file == NULL) {
     if (path == NULL) path = system_ca_path(s->easy);
     set_ca_path(s, path);
-    if (path != NULL) unset_ca_file(s);
+    if (path != NULL) set_ca_file(s, NULL);
     return NULL;
   }
   problem = read_ca_file(&t->ca, settings->ca_file);
   if (problem != NULL) return problem;
   set_ca_path(s, path);
-  unset_ca_file(s);
+  set_ca_file(s, NULL);
   blob = certificates(t);
   set_certificates(s, &blob); /* only tried here: see easy_copy */
-  set_certificates(s, NULL);
+  if (s->code == CURLE_NOT_BUILT_IN) {
+    name_certificates(s, t, settings->ca_file);
+  } else {
+    set_certificates(s, NULL);
+  }
   return NULL;
 }
 
@@ -218,7 +230,6 @@ const char *easy_model(
   const char *problem;
   t->model = s.easy;
   if (s.easy == NULL) return "memory is short";
-  if (t->libcurl < 0x075000) return "libcurl is older than 7.80";
   *option = "ca_file";
   problem = set_trust(&s, t, settings);
   if (problem != NULL) return problem;

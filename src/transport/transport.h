@@ -18,7 +18,9 @@
 #include "url.h"
 #include "wakeup.h"
 
-#if LIBCURL_VERSION_NUM < 0x075000
+#define LIBCURL_OLDEST 0x075000
+
+#if LIBCURL_VERSION_NUM < LIBCURL_OLDEST
 #error "bytenite.secrets needs libcurl 7.80 or newer"
 #endif
 

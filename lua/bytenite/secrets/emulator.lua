@@ -1,12 +1,14 @@
 -- A local stand-in for the ByteNite Secrets service, for demos and tests: plain HTTP on 127.0.0.1,
 -- stateful, with faults on demand. It keeps everything in memory, secret keys included.
 
-local core = require "bytenite.secrets.core"
+local native = require "bytenite.secrets.native"
+
+local core = native "bytenite.secrets.core"
 
 local SERVER = "bytenite.secrets.emulator.server"
 
 local function require_server()
-  local found, server = pcall(require, SERVER)
+  local found, server = pcall(native, SERVER)
   if found then return server end
   server = tostring(server)
   if server:find("not found", 1, true) or server:find("libmicrohttpd", 1, true) then
