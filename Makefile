@@ -81,6 +81,20 @@ install-core: core
 install-emulator: emulator
 	install -D -m 755 $(EMULATOR) $(DESTDIR)$(LIBDIR)/bytenite/secrets/emulator/server.so
 
+VERSION = $(shell sed -n 's/.*BYTENITE_VERSION "\(.*\)"/\1/p' src/version.h)
+DIST = .build/dist
+ARCHIVE = $(DIST)/bytenite-secrets-$(VERSION).tar.gz
+
+# git writes the same bytes for the same commit: names in order, no owner but
+# root, the time of the commit.
+.PHONY: dist
+dist: ## write the last commit's archive, and the rockspecs that install it
+	@rm -rf $(DIST)
+	@mkdir -p $(DIST)
+	git -c tar.umask=0022 archive --prefix=bytenite-secrets-$(VERSION)/ HEAD | \
+	  gzip -9 -n >$(ARCHIVE)
+	cp rockspec/*.rockspec rockspec/emulator/*.rockspec $(DIST)
+
 .PHONY: setup-build setup-test
 setup-build: # packages that building and the demo need
 	@spec/support/setup build $(LUA_VERSION)
