@@ -172,6 +172,15 @@ fuzz: ## fuzz what reads bytes from outside, FUZZ_SECONDS long
 fuzz-short: ## the same for a minute
 	@$(MAKE) --no-print-directory -s fuzz FUZZ_SECONDS=60
 
+.PHONY: doc
+doc: ## write the API reference to .build/doc/index.html; sets itself up
+	@spec/support/setup doc $(LUA_VERSION)
+	@$(MAKE) --no-print-directory -s core emulator
+	@rm -rf .build/doc
+	@mkdir -p .build/doc/source
+	@$(RUN) $(LUA) spec/doc/reference.lua .build/doc/source
+	ldoc --fatalwarnings -c spec/doc/config.ld -d .build/doc .build/doc/source
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf .build

@@ -5,8 +5,6 @@ local core = require "bytenite.secrets.core"
 local environment = require "bytenite.secrets.environment"
 local errors = require "bytenite.secrets.errors"
 
----@alias bytenite.secrets.Credential string|bytenite.secrets.SecretString|fun(): any, string?
-
 ---@class bytenite.secrets.CredentialSource
 ---@field kind "api_key"|"access_token"
 ---@field value bytenite.secrets.SecretString|string|fun(): any, string? a string only when too long
