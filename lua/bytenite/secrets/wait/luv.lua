@@ -52,6 +52,7 @@ return function(fd, seconds)
   local group = not fd and { timers = {} } or groups[fd] or watch(fd)
   local timer = uv.new_timer()
   group.timers[waiter] = timer
+  uv.update_time() -- a timer counts from when the loop last looked at the clock
   timer:start(math.ceil(seconds * 1000), 0, function() wake(group) end)
   coroutine.yield()
 end
