@@ -20,6 +20,8 @@
  *   random()                     a number from 0 up to 1
  *   info()                       { libcurl =, tls =, cjson =, scrubbing =,
  *                                memory_lock =, undumped =, async_dns = }
+ *   ca_store()                   where the system's CA certificates are | nil
+ *   is_terminal(fd), ...         see terminal.h
  *   array_mt, null, version
  */
 #include <curl/curl.h>
@@ -33,6 +35,7 @@
 #include "client.h"
 #include "compat.h"
 #include "curl_memory.h"
+#include "easy.h"
 #include "json_decode.h"
 #include "json_encode.h"
 #include "record.h"
@@ -40,6 +43,7 @@
 #include "scratch.h"
 #include "secret.h"
 #include "secret_string.h"
+#include "terminal.h"
 #include "transport.h"
 #include "url.h"
 #include "version.h"
@@ -233,6 +237,11 @@ static int core_info(lua_State *L) {
   return 1;
 }
 
+static int core_ca_store(lua_State *L) {
+  lua_pushstring(L, easy_ca_store());
+  return 1;
+}
+
 /* --- the module --- */
 
 /* The libcurl that is loaded may be older than the one of the headers. */
@@ -251,6 +260,7 @@ static void start_curl(void) {
 }
 
 static const luaL_Reg functions[] = {
+  {"ca_store", core_ca_store},
   {"check_key", core_check_key},
   {"check_record", core_check_record},
   {"check_segment", core_check_segment},
@@ -283,6 +293,7 @@ int luaopen_bytenite_secrets_core(lua_State *L) {
   call_open(L);
   client_open(L);
   secret_string_open(L);
+  terminal_open(L);
   json_push_array_mt(L);
   lua_setfield(L, -2, "array_mt");
   json_push_null(L);

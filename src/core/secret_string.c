@@ -142,12 +142,26 @@ static int secret_from_env(lua_State *L) {
     ? "is not set" : secret_take_env(s, name, unset));
 }
 
+/* One newline at the end, which belongs to the line that the secret was. */
+static const char *drop_newline(secret *s) {
+  if (s->bytes[s->length - 1] != '\n') return NULL;
+  s->bytes[--s->length] = '\0';
+  if (s->length > 0 && s->bytes[s->length - 1] == '\r') {
+    s->bytes[--s->length] = '\0';
+  }
+  return s->length == 0 ? "is empty" : NULL;
+}
+
 static int secret_from_fd(lua_State *L) {
   lua_Integer fd = luaL_checkinteger(L, 1);
+  bool trim = lua_toboolean(L, 2);
+  const char *problem;
   secret **s;
   luaL_argcheck(L, fd >= 0 && fd <= INT_MAX, 1, "descriptor expected");
   secret_string_push(L, &s);
-  return push_result(L, secret_take_fd(s, (int)fd));
+  problem = secret_take_fd(s, (int)fd);
+  if (problem == NULL && trim) problem = drop_newline(*s);
+  return push_result(L, problem);
 }
 
 static int secret_from_prompt(lua_State *L) {

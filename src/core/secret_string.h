@@ -20,8 +20,9 @@ const char *check_credential(lua_State *L, int arg, size_t *length);
 
 /* Adds the constructors to the table on top: secret_from_string(s),
  * secret_from_file(path, shared), secret_from_env(name, unset),
- * secret_from_fd(fd), each SecretString | nil, problem; and
- * secret_from_prompt(text) -> SecretString | nil, problem, kind of Error. */
+ * secret_from_fd(fd, trim), each SecretString | nil, problem; and
+ * secret_from_prompt(text) -> SecretString | nil, problem, kind of Error.
+ * `trim` takes one newline off the end. */
 void secret_string_open(lua_State *L);
 
 #endif

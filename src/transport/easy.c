@@ -261,3 +261,23 @@ CURL *easy_copy(const transport *t) {
   curl_easy_cleanup(s.easy);
   return NULL;
 }
+
+/* The file that this libcurl was built with. */
+static const char *system_ca_file(CURL *easy) {
+  char *built = NULL;
+#if LIBCURL_VERSION_NUM >= 0x075400
+  (void)curl_easy_getinfo(easy, CURLINFO_CAINFO, &built);
+#endif
+  (void)easy;
+  return built;
+}
+
+const char *easy_ca_store(void) {
+  CURL *easy = curl_easy_init();
+  const char *path;
+  if (easy == NULL) return NULL;
+  path = system_ca_path(easy);
+  if (path == NULL) path = system_ca_file(easy);
+  curl_easy_cleanup(easy); /* the texts are constants of libcurl */
+  return path;
+}

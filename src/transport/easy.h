@@ -14,4 +14,8 @@ const char *easy_model(
 /* Copies the model for one exchange. NULL when memory is short. */
 CURL *easy_copy(const transport *t);
 
+/* Where a client without a setting for it looks for CA certificates: a
+ * directory, a file, or NULL when that is up to the TLS library. */
+const char *easy_ca_store(void);
+
 #endif
