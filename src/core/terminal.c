@@ -34,7 +34,11 @@ static locale_t utf8_locale;
 
 /* Never freed: other states may use it. */
 static void find_utf8_locale(void) {
-  utf8_locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+  static const char *const names[] = {"C.UTF-8", "UTF-8", "en_US.UTF-8"};
+  size_t i;
+  for (i = 0; utf8_locale == (locale_t)0 && i < 3; i++) {
+    utf8_locale = newlocale(LC_CTYPE_MASK, names[i], (locale_t)0);
+  }
 }
 
 /* Whatever the locale of the process is, in this thread and for a moment. */
@@ -53,10 +57,7 @@ static int core_character_width(lua_State *L) {
   const char *text = luaL_checklstring(L, 1, &length);
   int width;
   pthread_once(&utf8_once, find_utf8_locale);
-  if (utf8_locale == (locale_t)0) {
-    return luaL_error(L, "this system has no locale C.UTF-8");
-  }
-  width = width_of(text, length);
+  width = utf8_locale == (locale_t)0 ? -1 : width_of(text, length);
   if (width < 0) return 0;
   lua_pushinteger(L, width);
   return 1;
