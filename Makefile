@@ -11,6 +11,7 @@ LUA = lua$(LUA_VERSION:%jit=jit)
 LUA_ABI = $(LUA_VERSION:jit=5.1)
 LUADIR = $(PREFIX)/share/lua/$(LUA_ABI)
 LIBDIR = $(PREFIX)/lib/lua/$(LUA_ABI)
+BINDIR = $(PREFIX)/bin
 
 # Where the headers are; LuaRocks passes these.
 LUA_CFLAGS = $(shell pkg-config --cflags $(LUA) 2>/dev/null)
@@ -70,13 +71,22 @@ $(BUILD)/%.so: spec/support/%.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) $(LINK:$(CC)%=%) -o $@ $<
 
-.PHONY: install install-core install-emulator
-install: install-core $(if $(wildcard $(EMULATOR)),install-emulator) ## install what was built (PREFIX, DESTDIR, LUA_VERSION)
+.PHONY: install install-core install-command install-emulator
+install: install-core install-command $(if $(wildcard $(EMULATOR)),install-emulator) ## install what was built (PREFIX, DESTDIR, LUA_VERSION)
 
 install-core: core
 	set -e; cd lua; find . -name '*.lua' | while read -r file; do \
 	  install -D -m 644 "$$file" "$(DESTDIR)$(LUADIR)/$$file"; done
 	install -D -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/bytenite/secrets/core.so
+
+# The command finds what it was installed with, wherever that is.
+install-command:
+	install -d $(DESTDIR)$(BINDIR)
+	sed -e '1s|lua5.4|$(LUA)|' \
+	  -e '1a package.path = "$(LUADIR)/?.lua;" .. package.path' \
+	  -e '1a package.cpath = "$(LIBDIR)/?.so;" .. package.cpath' \
+	  lua/bytenite-secrets >$(DESTDIR)$(BINDIR)/bytenite-secrets
+	chmod 755 $(DESTDIR)$(BINDIR)/bytenite-secrets
 
 install-emulator: emulator
 	install -D -m 755 $(EMULATOR) $(DESTDIR)$(LIBDIR)/bytenite/secrets/emulator/server.so

@@ -37,4 +37,7 @@ build = {
     LUADIR = "$(LUADIR)",
     LIBDIR = "$(LIBDIR)",
   },
+  install = {
+    bin = { ["bytenite-secrets"] = "lua/bytenite-secrets" },
+  },
 }

@@ -1,0 +1,59 @@
+-- The command `bytenite-secrets`: reads the command line, runs one of cli/commands, and ends the
+-- process with its exit code.
+
+local exit = require "bytenite.secrets.cli.exit"
+local output = require "bytenite.secrets.cli.output"
+local parser = require "bytenite.secrets.cli.parser"
+local terminal = require "bytenite.secrets.cli.terminal"
+
+local NAMES = {
+  "list", "get", "put", "rotate", "delete", "plan", "apply", "env", "doctor", "emulator",
+  "version",
+}
+
+local cli = {}
+
+local function load_commands()
+  local commands = {}
+  for position, name in ipairs(NAMES) do
+    local command = require("bytenite.secrets.cli.commands." .. name)
+    command.name = name
+    commands[position], commands[name] = command, command
+  end
+  return commands
+end
+
+-- What lua's own handler of Ctrl-C raises.
+local function is_interrupt(value)
+  return type(value) == "string" and value:find("interrupted!$") ~= nil
+end
+
+local function ending_of(raised)
+  if exit.is_ending(raised) then return raised end
+  if is_interrupt(raised) then return { code = exit.INTERRUPTED, message = "interrupted" } end
+  return { code = exit.OTHER, message = debug.traceback(tostring(raised), 2) }
+end
+
+---Runs the command and ends the process.
+---@param words string[] of the command line
+function cli.main(words)
+  local reader
+  local ok, result = xpcall(function()
+    local commands = load_commands()
+    reader = parser.new(commands)
+    local options = reader:parse(words)
+    local code = commands[options.command].run(options)
+    output.flush()
+    return code or exit.OK
+  end, ending_of)
+  if not ok then
+    local ending = result
+    terminal.status(nil)
+    if ending.usage then io.stderr:write(reader:usage(words), "\n\n") end
+    if ending.message then terminal.note(ending.message) end
+    result = ending.code
+  end
+  os.exit(result, true)
+end
+
+return cli

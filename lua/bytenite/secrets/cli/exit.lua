@@ -1,0 +1,103 @@
+-- Exit codes, and how a command ends before its end.
+
+local exit = {
+  OK = 0,
+  OTHER = 1,
+  USAGE = 2,
+  CREDENTIAL = 3,
+  NOT_FOUND = 4,
+  REJECTED = 5,
+  NETWORK = 6,
+  SERVER = 7,
+  FOUND = 8, -- what was asked for: changes, or something that expires
+  INTERRUPTED = 130,
+}
+
+local CODES = {
+  config = exit.USAGE,
+  invalid = exit.USAGE,
+  unauthorized = exit.CREDENTIAL,
+  forbidden = exit.CREDENTIAL,
+  not_found = exit.NOT_FOUND,
+  rejected = exit.REJECTED,
+  conflict = exit.REJECTED,
+  network = exit.NETWORK,
+  tls = exit.NETWORK,
+  timeout = exit.NETWORK,
+  rate_limited = exit.SERVER,
+  unavailable = exit.SERVER,
+  server = exit.SERVER,
+  cancelled = exit.INTERRUPTED,
+}
+
+---@class bytenite.secrets.cli.Ending what is raised to end a command
+---@field code integer
+---@field message string?
+---@field usage boolean? the command's usage helps
+local Ending = {}
+
+---@param value any
+---@return boolean
+function exit.is_ending(value)
+  return type(value) == "table" and getmetatable(value) == Ending
+end
+
+---@param err bytenite.secrets.Error
+---@return integer
+function exit.code_of(err)
+  return CODES[err.kind] or exit.OTHER
+end
+
+-- For whoever types commands, where the library speaks to programmers.
+local HINTS = {
+  unauthorized = "check BYTENITE_API_KEY, BYTENITE_API_KEY_FILE or BYTENITE_ACCESS_TOKEN",
+  not_found = "bytenite-secrets list shows what there is",
+  conflict = "look at what there is now, then decide anew",
+  timeout = "check the network, or allow more time (BYTENITE_TIMEOUT, BYTENITE_DEADLINE)",
+  network = "check the network and the proxy settings: bytenite-secrets doctor",
+  tls = "check the machine's clock and the CA certificates: bytenite-secrets doctor",
+}
+local NO_CREDENTIAL = "set BYTENITE_API_KEY or BYTENITE_API_KEY_FILE"
+
+local function hint_of(err)
+  if err.kind == "config" and err.message:find("no credential is set", 1, true) then
+    return NO_CREDENTIAL
+  end
+  return not err.retry_after and HINTS[err.kind] or err.hint
+end
+
+---An Error in words for whoever typed the command.
+---@param err bytenite.secrets.Error
+---@return string
+function exit.words_of(err)
+  local lines = { err.message }
+  if err.ambiguous then lines[#lines + 1] = "It may have been applied all the same." end
+  local hint = hint_of(err)
+  if hint then lines[#lines + 1] = "Next: " .. hint end
+  if err.requestId then lines[#lines + 1] = "Request id: " .. err.requestId end
+  return table.concat(lines, "\n  ")
+end
+
+---Ends the command.
+---@param code integer
+---@param message string?
+function exit.fail(code, message)
+  error(setmetatable({ code = code, message = message }, Ending))
+end
+
+---Ends the command for what is wrong with its arguments.
+---@param message string
+function exit.usage(message)
+  error(setmetatable({ code = exit.USAGE, message = message, usage = true }, Ending))
+end
+
+---The value of a call, or the end of the command with the call's Error.
+---@param value any
+---@param err bytenite.secrets.Error?
+---@return any value
+function exit.check(value, err)
+  if value == nil then exit.fail(exit.code_of(err), exit.words_of(err)) end
+  return value
+end
+
+return exit

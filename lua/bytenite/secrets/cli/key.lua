@@ -1,0 +1,66 @@
+-- Where the key of `put` and `rotate` comes from. On its way it is a SecretString, never a Lua
+-- string.
+
+local core = require "bytenite.secrets.core"
+local exit = require "bytenite.secrets.cli.exit"
+local secrets = require "bytenite.secrets"
+local terminal = require "bytenite.secrets.cli.terminal"
+local values = require "bytenite.secrets.cli.values"
+
+local FILE_HINT = "Next: a file that others may read can come through standard input: < FILE"
+
+local key = {}
+
+---Adds the options to a command.
+---@param command table
+function key.define(command)
+  command:mutex(
+    command:option("--key-file", "Read the key from a file, as it is; others must not be able to "
+      .. "read the file."):argname("PATH"),
+    command:option("--key-env", "Read the key from an environment variable."):argname("NAME"),
+    command:option("--key-fd", "Read the key from a file descriptor to its end, as it is.")
+      :argname("N"):convert(values.whole(0, 65535)))
+end
+
+local function from_file(path)
+  local secret, err = secrets.from_file(path)
+  if secret then return secret end
+  local words = exit.words_of(err)
+  if words:find("read by others", 1, true) then words = words .. "\n  " .. FILE_HINT end
+  exit.fail(exit.code_of(err), words)
+end
+
+-- A line of text, of which the end of the line is no part.
+local function from_stdin()
+  terminal.wait_for_input(terminal.STDIN)
+  local secret, problem = core.secret_from_fd(terminal.STDIN, true)
+  if not secret then exit.fail(exit.USAGE, "the key on standard input " .. problem) end
+  return secret
+end
+
+local function warn_of_newline(secret)
+  if core.has_stray_newline(secret) then
+    terminal.note("warning: the key ends or begins with a newline, which is kept")
+  end
+  return secret
+end
+
+---The key: from where the options say, else from whoever sits at the terminal, else from standard
+---input.
+---@param options table
+---@param name string what it is the key of, for the prompt
+---@return bytenite.secrets.SecretString
+function key.read(options, name)
+  if options.key_file then return warn_of_newline(from_file(options.key_file)) end
+  if options.key_env then
+    return warn_of_newline(exit.check(secrets.from_env(options.key_env, { unset = true })))
+  end
+  if options.key_fd then
+    terminal.wait_for_input(options.key_fd)
+    return warn_of_newline(exit.check(secrets.from_fd(options.key_fd)))
+  end
+  if not terminal.is(terminal.STDIN) then return from_stdin() end
+  return exit.check(secrets.from_prompt(("Key of %s (not shown): "):format(name)))
+end
+
+return key

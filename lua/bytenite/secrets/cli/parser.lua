@@ -1,0 +1,103 @@
+-- Reads the command line. lua-argparse does it; help, usage and shell completion come from there.
+
+local exit = require "bytenite.secrets.cli.exit"
+local text = require "bytenite.secrets.cli.text"
+
+local NAME = "bytenite-secrets"
+
+local DESCRIPTION = "Keeps the credentials of cloud jobs in ByteNite's Secrets API."
+
+local EPILOG = [[
+The API key comes from BYTENITE_API_KEY, or from the file that
+BYTENITE_API_KEY_FILE names.
+
+Exit codes: 0 done, 1 other failure, 2 usage or configuration, 3 credential
+refused, 4 not found, 5 rejected or conflict, 6 network, TLS or time-out,
+7 failure of the service, 8 there are changes or something expires,
+130 interrupted.]]
+
+-- What people try. Nothing that begins like this is looked at any further, so that no message
+-- repeats it.
+local KEY_HINT = "a key is never given on the command line, where others can read it. It is asked "
+  .. "for on a terminal, or comes from standard input, --key-file PATH, --key-env NAME or "
+  .. "--key-fd N. One that was given here should be replaced"
+local API_KEY_HINT = "the API key or access token is never given on the command line, where others "
+  .. "can read it. It comes from BYTENITE_API_KEY, BYTENITE_API_KEY_FILE or BYTENITE_ACCESS_TOKEN. "
+  .. "One that was given here should be replaced"
+
+local ATTEMPTS = {
+  { "^%-k", KEY_HINT },
+  { "^%-%-?key", KEY_HINT },
+  { "^%-%-?secret", KEY_HINT },
+  { "^%-%-?pass", KEY_HINT },
+  { "^%-%-?api", API_KEY_HINT },
+  { "^%-%-?access[-_]?token", API_KEY_HINT },
+  { "^%-%-?token", API_KEY_HINT },
+}
+
+local function require_argparse()
+  local found, argparse = pcall(require, "argparse")
+  if found then return argparse end
+  exit.fail(exit.OTHER, "lua-argparse is missing: apt-get install lua-argparse, or luarocks "
+    .. "install argparse")
+end
+
+local function is_key_source(word)
+  local name = word:match("^%-%-key%-(%a+)")
+  return name == "file" or name == "env" or name == "fd"
+end
+
+local function refuse_keys(words)
+  for _, word in ipairs(words) do
+    if word == "--" then return end
+    for _, attempt in ipairs(ATTEMPTS) do
+      if word:lower():find(attempt[1]) and not is_key_source(word) then exit.usage(attempt[2]) end
+    end
+  end
+end
+
+local function epilog_of(command)
+  return ("%s:\n   %s"):format(command.examples[2] and "Examples" or "Example",
+    table.concat(command.examples, "\n   "))
+end
+
+---@class bytenite.secrets.cli.Parser
+local Parser = {}
+Parser.__index = Parser
+
+---Reads the words of a command line; ends the program for help and completion.
+---@param words string[]
+---@return table options values of arguments and options by name; `command` is the command's name
+function Parser:parse(words)
+  refuse_keys(words)
+  return self.root:parse(words)
+end
+
+---@param words string[]
+---@return string usage of the command that the words name, or of all
+function Parser:usage(words)
+  return (self.parts[words[1]] or self.root):get_usage()
+end
+
+local parser = {}
+
+---@param commands table[] modules of cli/commands
+---@return bytenite.secrets.cli.Parser
+function parser.new(commands)
+  local root = require_argparse()(NAME, DESCRIPTION, EPILOG)
+  root:command_target("command"):help_max_width(80)
+  function root.error(_, message)
+    exit.usage((message:gsub("[^\n]+", text.clean)))
+  end
+  local parts = {}
+  for _, command in ipairs(commands) do
+    local part = root:command(command.name, command.description or command.summary,
+      epilog_of(command)):summary(command.summary)
+    command.define(part)
+    parts[command.name] = part
+  end
+  root:add_complete_command()
+  return setmetatable({ root = root, parts = parts }, Parser)
+end
+
+return parser

@@ -1,0 +1,74 @@
+-- The client of a command: made of the environment, and telling people what they wait for.
+
+local core = require "bytenite.secrets.core"
+local exit = require "bytenite.secrets.cli.exit"
+local secrets = require "bytenite.secrets"
+local terminal = require "bytenite.secrets.cli.terminal"
+
+local LONG = 2 -- seconds without news after which people are told what they wait for
+
+-- Option `wait` needs a Lua that yields across pcall.
+local CAN_WAIT = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
+
+-- Announcing waits --------------------------------------------------------------------------------
+
+local Patience = {}
+Patience.__index = Patience
+
+local function new_patience()
+  return setmetatable({ since = nil, announced = false }, Patience)
+end
+
+-- Something happened: the next wait is another one.
+function Patience:on_event(event)
+  self.since, self.announced = nil, false
+  if event.event == "retry" and event.wait > LONG then
+    self.announced = true
+    terminal.note(("%s: waiting %.0f s before attempt %d"):format(event.op, event.wait,
+      event.attempt + 1))
+  end
+end
+
+function Patience:wait(fd, seconds)
+  local now = core.monotonic()
+  self.since = self.since or now
+  local until_long = math.max(0, self.since + LONG - now)
+  if self.announced or seconds <= until_long then
+    terminal.wait(fd, seconds)
+  elseif not terminal.wait(fd, until_long) then
+    self.announced = true
+    terminal.note("waiting for the service")
+    terminal.wait(fd, seconds - until_long)
+  end
+end
+
+-- The client --------------------------------------------------------------------------------------
+
+local service = {}
+
+---@return bytenite.secrets.Client?
+---@return bytenite.secrets.Error? err
+function service.open()
+  local patience = new_patience()
+  local options = {
+    app = { name = "bytenite-secrets", version = secrets._VERSION },
+    on_event = function(event)
+      patience:on_event(event)
+    end,
+    wait = CAN_WAIT and function(fd, seconds)
+      patience:wait(fd, seconds)
+    end or nil,
+  }
+  local client, err = secrets.new(options)
+  if client or not CAN_WAIT then return client, err end
+  options.wait = nil -- not every system has what it needs
+  return secrets.new(options)
+end
+
+---As open, but ends the command when there is no usable configuration.
+---@return bytenite.secrets.Client
+function service.client()
+  return exit.check(service.open())
+end
+
+return service
