@@ -49,15 +49,19 @@ local function fit(widths, available, columns)
 end
 
 local function line_of(cells, widths, colour)
-  local pieces = {}
+  local pieces, gap = {}, 0
   for index, cell in ipairs(cells) do
     cell = text.cut(cell, widths[index])
-    local padding = index < #cells and widths[index] - text.width(cell) + GAP or 0
-    if terminal.is(terminal.STDOUT) then cell = text.isolate(cell) end
-    if index == #cells then cell = terminal.paint(cell, colour, terminal.STDOUT) end
-    pieces[#pieces + 1] = cell .. (" "):rep(padding)
+    local width = text.width(cell)
+    if width > 0 then
+      if terminal.is(terminal.STDOUT) then cell = text.isolate(cell) end
+      if index == #cells then cell = terminal.paint(cell, colour, terminal.STDOUT) end
+      pieces[#pieces + 1] = (" "):rep(gap) .. cell
+      gap = 0
+    end
+    gap = gap + widths[index] - width + GAP
   end
-  return (table.concat(pieces):gsub(" +$", ""))
+  return table.concat(pieces)
 end
 
 ---Writes rows below the titles of their columns. On a terminal, what is too wide is cut.
