@@ -27,7 +27,8 @@ describe("emulator", function()
 
   -- Starts it and returns what it prints.
   local function start(...)
-    pid, fd = process.spawn(os.getenv "LUA", "lua/bytenite-secrets", "emulator", ...)
+    pid, fd = process.spawn("sh", "-c", 'exec "$0" "$@" 2>/dev/null', os.getenv "LUA",
+      "lua/bytenite-secrets", "emulator", ...)
     return process.read(fd)
   end
 

@@ -11,7 +11,8 @@ describe("get", function()
     environment.clear()
     emulator = assert(emulators.start { seed = {
       { id = "my_key", secretType = "s3", name = "My key", accessKey = "AKIA",
-        expiresAt = "2999-01-31T00:00:00Z", params = { region = "eu", list = { 1, 2 } }, extra = 7 },
+        expiresAt = "2999-01-31T00:00:00Z", params = { region = "eu", list = { 1, 2 } },
+        extra = 7 },
       { id = "a/b/c", secretType = "other" },
     } })
     environment.set { BYTENITE_BASE_URL = emulator.url, BYTENITE_API_KEY = emulator.api_key }

@@ -224,7 +224,8 @@ describe("put", function()
   it("is silent about success unless standard error is a terminal", function()
     put { "s3/a", input = KEY }
     local path = command.file("key", KEY)
-    local status, screen = command.watch { "put", "s3/a", "--key-file", path, after = "2>/dev/null" }
+    local status, screen =
+      command.watch { "put", "s3/a", "--key-file", path, after = "2>/dev/null" }
     assert.are.equal(0, status)
     assert.are.equal("", screen)
     status, screen = command.watch { "put", "s3/a", "--key-file", path, after = ">/dev/null" }

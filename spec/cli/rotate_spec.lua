@@ -60,8 +60,10 @@ describe("rotate", function()
   end)
 
   it("with bad arguments shows its usage and sends nothing", function()
-    for _, words in ipairs { { "rotate" }, { "rotate", "s3" }, { "rotate", "s3/a", "--expires", "x" },
-      { "rotate", "s3/a", "--name", "\255" } } do
+    for _, words in ipairs {
+      { "rotate" }, { "rotate", "s3" }, { "rotate", "s3/a", "--expires", "x" },
+      { "rotate", "s3/a", "--name", "\255" },
+    } do
       words.input = KEY
       local result = command.run(words)
       assert.are.equal(2, result.status)

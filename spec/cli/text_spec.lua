@@ -139,7 +139,8 @@ describe("Hostile records", function()
     emulator:fail { op = "list", times = 6, body = [[{ "secrets": [ {}, { "id": 5, "secretType": {},
       "name": [1, {"a": null}], "accessKey": true, "expiresAt": 7, "params": [] } ] }]] }
     for _, words in ipairs {
-      { "list" }, { "list", "--json" }, { "env" }, { "env", "--json" }, { "list", "--expiring", "1d" },
+      { "list" }, { "list", "--json" }, { "env" }, { "env", "--json" },
+      { "list", "--expiring", "1d" },
     } do
       local result = command.run(words)
       assert.are.equal(0, result.status, result.stderr)

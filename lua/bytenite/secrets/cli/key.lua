@@ -40,7 +40,7 @@ end
 
 local function warn_of_newline(secret)
   if core.has_stray_newline(secret) then
-    terminal.note("warning: the key ends or begins with a newline, which is kept")
+    terminal.note("warning: the key begins or ends with a newline, which is kept")
   end
   return secret
 end

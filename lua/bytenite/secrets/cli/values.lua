@@ -42,10 +42,8 @@ end
 ---@return string? problem
 function values.prune(word)
   local secret_type, glob = word:match("^([^:]+):(.+)$")
-  if not secret_type then secret_type, glob = word, "*" end
-  if secret_type == "" or secret_type:find(":$") then
-    return nil, "--prune takes TYPE, or TYPE:GLOB such as s3:test-*"
-  end
+  if not secret_type then secret_type, glob = word:match("^[^:]+$"), "*" end
+  if not secret_type then return nil, "--prune takes TYPE, or TYPE:GLOB such as s3:test-*" end
   local pattern = pattern_of(glob)
   return { secretType = secret_type, match = function(secret)
     return secret.id:find(pattern) ~= nil

@@ -1,0 +1,115 @@
+-- Waiting: what people are told, and how they end it.
+
+local child = require "child"
+local command = require "command"
+local emulators = require "bytenite.secrets.emulator"
+local environment = require "environment"
+local process = require "process"
+
+local SIGINT = 2
+
+describe("Waiting", function()
+  local emulator
+
+  before_each(function()
+    environment.clear()
+    emulator = assert(emulators.start { seed = { { id = "a", secretType = "s3" } } })
+    environment.set {
+      BYTENITE_BASE_URL = emulator.url, BYTENITE_API_KEY = emulator.api_key, TERM = "xterm",
+    }
+  end)
+
+  after_each(function()
+    emulator:stop()
+    environment.restore()
+    command.clean_up()
+  end)
+
+  describe("is announced", function()
+    it("when the service takes over two seconds", function()
+      emulator:fail { op = "list", delay = 2.5 }
+      local result = command.run { "list" }
+      assert.are.equal(0, result.status)
+      assert.are.equal("bytenite-secrets: waiting for the service\n", result.stderr)
+    end)
+
+    it("when a retry is over two seconds away", function()
+      emulator:fail { op = "list", status = 503, headers = { ["Retry-After"] = "3" } }
+      local result = command.run { "list" }
+      assert.are.equal(0, result.status)
+      assert.are.equal("bytenite-secrets: list: waiting 3 s before attempt 2\n", result.stderr)
+    end)
+
+    it("above the bar of a bulk call", function()
+      emulator:fail { op = "put", delay = 2.5, times = 2 }
+      local path = command.file("apply.json", [[{ "secrets": [
+        { "id": "a", "secretType": "s3", "secretKey": { "env": "KEY" } },
+        { "id": "b", "secretType": "s3", "secretKey": { "env": "KEY" } },
+        { "id": "c", "secretType": "s3", "secretKey": { "env": "KEY" } } ] }]])
+      environment.set { KEY = "MARKER" }
+      local status, screen = command.watch { "apply", path, "--yes" }
+      assert.are.equal(0, status)
+      assert.matches("%] 1/3\r\27%[Kbytenite%-secrets: waiting for the service\n", screen)
+    end)
+
+    it("not when it is shorter", function()
+      emulator:fail { op = "list", delay = 1 }
+      emulator:fail { op = "list", status = 503, headers = { ["Retry-After"] = "1" } }
+      assert.are.equal("", command.run({ "list" }).stderr)
+    end)
+  end)
+
+  describe("ends with 130 on Ctrl-C", function()
+    local function interrupt(words, shown)
+      local terminal = command.on_terminal(words)
+      if shown then terminal:expect(shown) end
+      terminal:type "\3"
+      local status, screen, echoes = terminal:finish()
+      assert.are.equal(130, status)
+      assert.matches("bytenite%-secrets: interrupted\r\n$", screen)
+      assert.is_true(echoes)
+    end
+
+    it("for the service, at once", function()
+      emulator:fail { op = "list", delay = 25 }
+      interrupt({ "list" }, "waiting for the service")
+    end)
+
+    it("for a retry", function()
+      emulator:fail { op = "list", status = 503, headers = { ["Retry-After"] = "9" } }
+      interrupt({ "list" }, "waiting 9 s before attempt 2")
+    end)
+
+    it("for many, which are told of no further", function()
+      environment.set { KEY = "MARKER" }
+      emulator:fail { op = "put", delay = 25, times = 100 }
+      local path = command.file("apply.json", [[{ "secrets": [
+        { "id": "a", "secretType": "s3", "secretKey": { "env": "KEY" } },
+        { "id": "b", "secretType": "s3", "secretKey": { "env": "KEY" } } ] }]])
+      interrupt({ "apply", path, "--yes" }, "waiting for the service")
+    end)
+
+    it("for a key that is typed", function()
+      interrupt({ "put", "s3/b" }, "(not shown): ")
+      assert.are.equal(1, #emulator:secrets())
+    end)
+
+    it("for consent", function()
+      interrupt({ "delete", "s3/a", "s3/b" }, "[y/N] ")
+      assert.are.equal(1, #emulator:secrets())
+    end)
+
+    it("for a key from a pipe", function()
+      local path = command.file("pipe", "")
+      os.execute(("rm %s; mkfifo %s"):format(path, path))
+      local held = assert(io.open(path, "r+"))
+      local pid, fd = process.spawn("sh", "-c", 'exec "$@" <"$0" 2>&1', path, os.getenv "LUA",
+        "lua/bytenite-secrets", "put", "s3/b")
+      os.execute("sleep 1")
+      process.kill(pid, SIGINT)
+      assert.are.equal("bytenite-secrets: interrupted\n", child.read_all(fd))
+      assert.are.equal(130, process.wait(pid))
+      held:close()
+    end)
+  end)
+end)
