@@ -44,6 +44,13 @@ describe("installing", function()
     end
   end)
 
+  it("with make puts the command where it finds its modules", function()
+    must(("make -s install LUA_VERSION=%s PREFIX=%s"):format(ABI, place))
+    local output = must(("cd /; env -u LUA_PATH -u LUA_CPATH %s/bin/bytenite-secrets version")
+      :format(place))
+    assert.matches("^bytenite%-secrets %d", output)
+  end)
+
   it("without the emulator's server leaves a message that says what to install", function()
     must(("make -s install-core LUA_VERSION=%s PREFIX=%s"):format(ABI, place))
     local ok, output = require_from(place, "bytenite.secrets")
@@ -58,6 +65,9 @@ describe("installing", function()
     must(make)
     local ok, output = require_from(place, "bytenite.secrets")
     assert(ok, output)
+    local output_of_command = must(("cd /; eval $(luarocks --lua-version=%s --tree=%s path); "
+      .. "%s/bin/bytenite-secrets version"):format(ABI, place, place))
+    assert.matches("^bytenite%-secrets %d", output_of_command)
     must(make .. "rockspec/emulator/*.rockspec")
     ok, output = require_from(place, "bytenite.secrets.emulator")
     assert(ok, output)
