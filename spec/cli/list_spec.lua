@@ -86,7 +86,7 @@ describe("list", function()
 
   it("as JSON writes the records as they are, in order", function()
     start {
-      { id = "b", secretType = "s3", params = { list = { 1 }, big = 12345678901234567, pi = 3.5 },
+      { id = "b", secretType = "s3", params = { list = { 1 }, big = 1234567890123456, pi = 3.5 },
         extra = true },
       { id = "a", secretType = "s3" },
     }
@@ -102,7 +102,7 @@ describe("list", function()
       "extra": true,
       "id": "b",
       "params": {
-        "big": 12345678901234567,
+        "big": 1234567890123456,
         "list": [
           1
         ],

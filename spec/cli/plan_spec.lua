@@ -31,7 +31,7 @@ describe("plan", function()
   local FILE = [[{ "secrets": [
     { "id": "same", "secretType": "s3", "name": "Same" },
     { "id": "renamed", "secretType": "s3", "name": "New", "secretKey": { "env": "PLAN_KEY" } },
-    { "id": "created", "secretType": "gcp", "params": { "n": 12345678901234567, "list": [] },
+    { "id": "created", "secretType": "gcp", "params": { "n": 1234567890123456, "list": [] },
       "secretKey": { "file": "/nowhere" } }
   ] }]]
 
@@ -47,7 +47,7 @@ describe("plan", function()
     name: "Old" -> "New"
 + create gcp/created
     params.list: []
-    params.n: 12345678901234567
+    params.n: 1234567890123456
 1 to create, 1 to update, 1 unchanged
 ]], result.stdout)
     assert.are.equal(8, result.status)

