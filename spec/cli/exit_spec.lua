@@ -32,12 +32,14 @@ describe("A failure", function()
     delete = { { "delete", "s3/a" }, { "delete", "s3/a", "s3/b", "--yes" } },
   }
 
-  -- Runs each command while the service fails in some way at what it is about.
-  local function each(fault, check)
+  -- Runs each command while the service fails in some way at what it is about; or only the first
+  -- of each operation.
+  local function each(fault, check, first_only)
     local path = command.file("file.json",
       '{ "secrets": [ { "id": "b", "secretType": "s3", "secretKey": { "env": "HOME" } } ] }')
     for op, commands in pairs(COMMANDS) do
-      for _, words in ipairs(commands) do
+      for position, words in ipairs(commands) do
+        if first_only and position > 1 then break end
         local copy = {}
         for name, word in pairs(words) do
           copy[name] = word == "FILE" and path or word
@@ -67,7 +69,7 @@ describe("A failure", function()
     [500] = 7, [501] = 7, [502] = 7, [503] = 7, [504] = 7, [302] = 1,
   } do
     it(("of HTTP %d ends with %d"):format(status, code), function()
-      each({ status = status }, ends_with(code))
+      each({ status = status }, ends_with(code), status ~= 403)
     end)
   end
 
@@ -169,6 +171,14 @@ describe("Standard output", function()
         through(("env --%s-signal=PIPE COMMAND list --json | head -n 1; echo ${PIPESTATUS[0]}")
           :format(signal)))
     end
+  end)
+
+  it("that is closed is a failure, and nothing takes its place", function()
+    assert.are.equal("bytenite-secrets: standard output: Bad file descriptor\n1\n",
+      through "COMMAND list >&-; echo $?")
+    assert.are.equal("1\n", through "COMMAND list <&- >&- 2>&-; echo $?")
+    assert.are.equal("bytenite-secrets: the key on standard input cannot be read\n2\n",
+      through "COMMAND put s3/a <&-; echo $?")
   end)
 
   it("that is full is a failure", function()

@@ -11,6 +11,8 @@ local SIGINT = 2
 -- Without option `wait` only retries are announced.
 local CAN_WAIT = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
+local UNDER_WAY = "; what was under way may have been applied all the same"
+
 describe("Waiting", function()
   local emulator
 
@@ -65,13 +67,13 @@ describe("Waiting", function()
   end)
 
   describe("ends with 130 on Ctrl-C", function()
-    local function interrupt(words, shown)
+    local function interrupt(words, shown, message)
       local terminal = command.on_terminal(words)
       if shown then terminal:expect(shown) end
       terminal:type "\3"
       local status, screen, echoes = terminal:finish()
       assert.are.equal(130, status)
-      assert.matches("bytenite%-secrets: interrupted\r\n$", screen)
+      assert.matches("bytenite%-secrets: interrupted" .. (message or "") .. "\r\n$", screen)
       assert.is_true(echoes)
     end
 
@@ -79,6 +81,12 @@ describe("Waiting", function()
       if not CAN_WAIT then return pending "no option wait" end
       emulator:fail { op = "list", delay = 25 }
       interrupt({ "list" }, "waiting for the service")
+    end)
+
+    it("for the answer to a write, which may have been applied", function()
+      if not CAN_WAIT then return pending "no option wait" end
+      emulator:fail { op = "delete", delay = 25 }
+      interrupt({ "delete", "s3/a" }, "waiting for the service", UNDER_WAY)
     end)
 
     it("for a retry", function()
@@ -93,7 +101,7 @@ describe("Waiting", function()
       local path = command.file("apply.json", [[{ "secrets": [
         { "id": "a", "secretType": "s3", "secretKey": { "env": "KEY" } },
         { "id": "b", "secretType": "s3", "secretKey": { "env": "KEY" } } ] }]])
-      interrupt({ "apply", path, "--yes" }, "waiting for the service")
+      interrupt({ "apply", path, "--yes" }, "waiting for the service", UNDER_WAY)
     end)
 
     it("for a key that is typed", function()

@@ -1,5 +1,6 @@
 #include "terminal.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <locale.h>
 #include <poll.h>
@@ -12,6 +13,18 @@ static int check_fd(lua_State *L, int arg) {
   lua_Integer fd = luaL_checkinteger(L, arg);
   luaL_argcheck(L, fd >= 0 && fd <= INT_MAX, arg, "descriptor expected");
   return (int)fd;
+}
+
+static int core_guard_streams(lua_State *L) {
+  int fd;
+  for (fd = 0; fd <= 2; fd++) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    /* The lowest free descriptor is the one. */
+    if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd) {
+      return luaL_error(L, "/dev/null cannot be opened");
+    }
+  }
+  return 0;
 }
 
 static int core_is_terminal(lua_State *L) {
@@ -76,6 +89,7 @@ static int core_poll(lua_State *L) {
 
 static const luaL_Reg functions[] = {
   {"character_width", core_character_width},
+  {"guard_streams", core_guard_streams},
   {"is_terminal", core_is_terminal},
   {"poll", core_poll},
   {"terminal_width", core_terminal_width},

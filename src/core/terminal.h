@@ -6,6 +6,9 @@
 
 /* Adds these functions to the table on top of the stack:
  *
+ *   guard_streams()        opens those of the three standard streams that are
+ *                          closed, so that no file or socket takes their place;
+ *                          reading and writing them fails as before
  *   is_terminal(fd)        whether a descriptor is a terminal
  *   terminal_width(fd)     its columns | nil
  *   character_width(text)  columns of the one UTF-8 character that the text is;

@@ -4,6 +4,7 @@
 local exit = require "bytenite.secrets.cli.exit"
 local output = require "bytenite.secrets.cli.output"
 local parser = require "bytenite.secrets.cli.parser"
+local service = require "bytenite.secrets.cli.service"
 local terminal = require "bytenite.secrets.cli.terminal"
 
 local NAMES = {
@@ -28,24 +29,37 @@ local function is_interrupt(value)
   return type(value) == "string" and value:find("interrupted!$") ~= nil
 end
 
-local function ending_of(raised)
-  if exit.is_ending(raised) then return raised end
-  if is_interrupt(raised) then return { code = exit.INTERRUPTED, message = "interrupted" } end
-  return { code = exit.OTHER, message = debug.traceback(tostring(raised), 2) }
+local function interruption(command)
+  local message = "interrupted"
+  if command and command.writes and service.is_awaited() then
+    message = message .. "; what was under way may have been applied all the same"
+  end
+  return { code = exit.INTERRUPTED, message = message }
 end
 
 ---Runs the command and ends the process.
 ---@param words string[] of the command line
 function cli.main(words)
-  local reader
-  local ok, result = xpcall(function()
+  local reader, command
+
+  local function run()
+    terminal.guard_streams()
     local commands = load_commands()
     reader = parser.new(commands)
     local options = reader:parse(words)
-    local code = commands[options.command].run(options)
+    command = commands[options.command]
+    local code = command.run(options)
     output.flush()
     return code or exit.OK
-  end, ending_of)
+  end
+
+  local function ending_of(raised)
+    if exit.is_ending(raised) then return raised end
+    if is_interrupt(raised) then return interruption(command) end
+    return { code = exit.OTHER, message = debug.traceback(tostring(raised), 2) }
+  end
+
+  local ok, result = xpcall(run, ending_of)
   if not ok then
     local ending = result
     terminal.status(nil)

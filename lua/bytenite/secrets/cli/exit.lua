@@ -57,20 +57,33 @@ local HINTS = {
   network = "check the network and the proxy settings: bytenite-secrets doctor",
   tls = "check the machine's clock and the CA certificates: bytenite-secrets doctor",
 }
-local NO_CREDENTIAL = "set BYTENITE_API_KEY or BYTENITE_API_KEY_FILE"
+local CREDENTIAL_HINT = "set BYTENITE_API_KEY or BYTENITE_API_KEY_FILE"
 
 local function hint_of(err)
-  if err.kind == "config" and err.message:find("no credential is set", 1, true) then
-    return NO_CREDENTIAL
+  if err.kind == "config" and err.hint and err.hint:find("api_key", 1, true) then
+    return CREDENTIAL_HINT
   end
   return not err.retry_after and HINTS[err.kind] or err.hint
+end
+
+-- Functions that no command is called after.
+local UNKNOWN_OPS =
+  { from_env = true, from_fd = true, from_file = true, from_prompt = true, new = true,
+    validate = true }
+
+---What happened.
+---@param err bytenite.secrets.Error
+---@return string
+function exit.message_of(err)
+  if not UNKNOWN_OPS[err.op] then return err.message end
+  return err.message:sub(#err.op + #": " + 1)
 end
 
 ---An Error in words for whoever typed the command.
 ---@param err bytenite.secrets.Error
 ---@return string
 function exit.words_of(err)
-  local lines = { err.message }
+  local lines = { exit.message_of(err) }
   if err.ambiguous then lines[#lines + 1] = "It may have been applied all the same." end
   local hint = hint_of(err)
   if hint then lines[#lines + 1] = "Next: " .. hint end

@@ -71,7 +71,7 @@ local function entry_of(path, position, described)
     if name ~= "secretKey" then secret[name] = value end
   end
   local ok, err = secrets.validate(secret)
-  if not ok then fail(path, where .. ": " .. err.message:gsub("^validate: ", "")) end
+  if not ok then fail(path, where .. ": " .. exit.message_of(err)) end
   return { secret = secret, reference = reference_of(path, where, described.secretKey),
     where = where }
 end
@@ -112,7 +112,7 @@ function file.key(path, entry)
   else
     found, err = secrets.from_file(reference.file)
   end
-  if not found then fail(path, entry.where .. ": secretKey: " .. err.message) end
+  if not found then fail(path, entry.where .. ": secretKey: " .. exit.message_of(err)) end
   return found
 end
 

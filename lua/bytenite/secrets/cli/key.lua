@@ -45,12 +45,11 @@ local function warn_of_newline(secret)
   return secret
 end
 
----The key: from where the options say, else from whoever sits at the terminal, else from standard
----input.
+---The key from where the options say, else from standard input unless that is a terminal. To be
+---read first: nothing else may have taken the number of a descriptor that is not open.
 ---@param options table
----@param name string what it is the key of, for the prompt
----@return bytenite.secrets.SecretString
-function key.read(options, name)
+---@return bytenite.secrets.SecretString? key nil when it has to be asked for
+function key.read(options)
   if options.key_file then return warn_of_newline(from_file(options.key_file)) end
   if options.key_env then
     return warn_of_newline(exit.check(secrets.from_env(options.key_env, { unset = true })))
@@ -60,6 +59,12 @@ function key.read(options, name)
     return warn_of_newline(exit.check(secrets.from_fd(options.key_fd)))
   end
   if not terminal.is(terminal.STDIN) then return from_stdin() end
+end
+
+---The key from whoever sits at the terminal.
+---@param name string what it is the key of
+---@return bytenite.secrets.SecretString
+function key.ask(name)
   return exit.check(secrets.from_prompt(("Key of %s (not shown): "):format(name)))
 end
 

@@ -40,7 +40,7 @@ end
 ---@param secret bytenite.secrets.Secret
 function metadata.check(secret)
   local ok, result = secrets.validate(secret)
-  if not ok then exit.usage((result.message:gsub("^validate: ", ""))) end
+  if not ok then exit.usage(exit.message_of(result)) end
   for _, warning in ipairs(result) do
     terminal.note("warning: " .. warning)
   end

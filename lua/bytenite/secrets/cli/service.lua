@@ -15,9 +15,11 @@ local CAN_WAIT = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 local Patience = {}
 Patience.__index = Patience
 
-local function new_patience()
-  return setmetatable({ since = nil, announced = false }, Patience)
-end
+-- A command has one client.
+local patience = setmetatable({
+  since = nil, -- when the wait began; nil when there is none
+  announced = false,
+}, Patience)
 
 -- Something happened: the next wait is another one.
 function Patience:on_event(event)
@@ -49,7 +51,6 @@ local service = {}
 ---@return bytenite.secrets.Client?
 ---@return bytenite.secrets.Error? err
 function service.open()
-  local patience = new_patience()
   local options = {
     app = { name = "bytenite-secrets", version = secrets._VERSION },
     on_event = function(event)
@@ -63,6 +64,12 @@ function service.open()
   if client or not CAN_WAIT then return client, err end
   options.wait = nil -- not every system has what it needs
   return secrets.new(options)
+end
+
+---Whether an answer is waited for.
+---@return boolean
+function service.is_awaited()
+  return patience.since ~= nil
 end
 
 ---As open, but ends the command when there is no usable configuration.

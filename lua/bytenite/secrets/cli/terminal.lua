@@ -12,7 +12,13 @@ local COLOURS = { red = "31", green = "32", yellow = "33" }
 -- A signal that comes just before poll(2) would be noticed after it, so none is longer.
 local LONGEST_POLL = 1
 
-local terminal = { STDIN = STDIN, STDOUT = STDOUT, STDERR = STDERR, is = core.is_terminal }
+local terminal = {
+  STDIN = STDIN,
+  STDOUT = STDOUT,
+  STDERR = STDERR,
+  guard_streams = core.guard_streams,
+  is = core.is_terminal,
+}
 
 ---@return integer? columns of standard output; nil when it is no terminal
 function terminal.width()
@@ -93,8 +99,9 @@ end
 function terminal.confirm(question)
   io.stderr:write(question, " [y/N] ")
   terminal.wait_for_input(STDIN)
-  local answer = io.read() or ""
-  if not answer:lower():find("^%s*y") then exit.fail(exit.OTHER, "nothing was changed") end
+  local answer = io.read()
+  if not answer then io.stderr:write("\n") end
+  if not (answer or ""):lower():find("^%s*y") then exit.fail(exit.OTHER, "nothing was changed") end
 end
 
 return terminal

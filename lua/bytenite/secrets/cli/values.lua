@@ -1,6 +1,7 @@
 -- What arguments stand for: each function takes the word and returns its value, or nil and what is
 -- wrong with it. Words are not repeated in messages: one of them may be a key in the wrong place.
 
+local exit = require "bytenite.secrets.cli.exit"
 local expiry = require "bytenite.secrets.cli.expiry"
 
 local secrets = require "bytenite.secrets"
@@ -16,7 +17,7 @@ function values.address(word)
   if not id then return nil, "a secret is named as TYPE/ID, such as s3/my-key" end
   local address = { secretType = secret_type, id = id }
   local ok, err = secrets.validate(address)
-  if not ok then return nil, (err.message:gsub("^validate: ", "")) end
+  if not ok then return nil, exit.message_of(err) end
   return address
 end
 

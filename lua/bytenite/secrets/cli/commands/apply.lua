@@ -7,6 +7,7 @@ local terminal = require "bytenite.secrets.cli.terminal"
 
 local apply = {
   summary = "Store what a file describes.",
+  writes = true,
   description = "Store what a file describes: show the plan, ask, and write. What is interrupted "
     .. "or fails in part can be run again.",
   examples = { "bytenite-secrets apply secrets.json --yes" },

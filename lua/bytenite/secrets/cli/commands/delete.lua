@@ -8,6 +8,7 @@ local values = require "bytenite.secrets.cli.values"
 
 local delete = {
   summary = "Remove secrets.",
+  writes = true,
   description = "Remove secrets. Before several are removed you are asked.",
   examples = {
     "bytenite-secrets delete s3/my-key",

@@ -48,7 +48,7 @@ end
 -- Without its type, a secret may have either form: the one whose key is there is shown.
 local function of_id(id)
   local ok, err = secrets.validate({ secretType = "other", id = id })
-  if not ok then exit.usage(err.message) end
+  if not ok then exit.usage(exit.message_of(err)) end
   local variables, alone = variables_of(nil, id), variables_of("other", id)
   if has_key(alone) and not has_key(variables) then variables = alone end
   return { id = id, variables = variables }

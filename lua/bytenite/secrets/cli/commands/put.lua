@@ -7,6 +7,7 @@ local values = require "bytenite.secrets.cli.values"
 
 local put = {
   summary = "Store a secret, or replace it.",
+  writes = true,
   description = "Store a secret, or replace it. The key is asked for on a terminal, and otherwise "
     .. "read from standard input, without one newline at its end.",
   examples = {
@@ -26,8 +27,9 @@ function put.run(options)
   local secret = { secretType = address.secretType, id = address.id }
   metadata.apply(options, secret)
   metadata.check(secret)
+  local secret_key = key.read(options)
   local client = service.client()
-  local secret_key = key.read(options, receipts.name(address))
+  secret_key = secret_key or key.ask(receipts.name(address))
   receipts.tell("stored " .. receipts.name(address), exit.check(client:put(secret, secret_key)))
 end
 

@@ -7,6 +7,7 @@ local values = require "bytenite.secrets.cli.values"
 
 local rotate = {
   summary = "Give a stored secret a new key.",
+  writes = true,
   description = "Give a stored secret a new key, which is read as by put. All else stays, but for "
     .. "what the options change.",
   examples = {
@@ -33,8 +34,9 @@ function rotate.run(options)
   local changed = { secretType = address.secretType, id = address.id }
   local changes = metadata.apply(options, changed)
   metadata.check(changed)
+  local secret_key = key.read(options)
   local client = service.client()
-  local secret_key = key.read(options, receipts.name(address))
+  secret_key = secret_key or key.ask(receipts.name(address))
   local receipt
   if changes then
     receipt = replace(client, options, secret_key)
