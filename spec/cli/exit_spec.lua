@@ -175,8 +175,8 @@ describe("Standard output", function()
 
   it("that is closed is a failure, and nothing takes its place", function()
     assert.are.equal("bytenite-secrets: standard output: Bad file descriptor\n1\n",
-      through "COMMAND list >&-; echo $?")
-    assert.are.equal("1\n", through "COMMAND list <&- >&- 2>&-; echo $?")
+      through "COMMAND get s3/id1 >&-; echo $?")
+    assert.are.equal("1\n", through "COMMAND get s3/id1 <&- >&- 2>&-; echo $?")
     assert.are.equal("bytenite-secrets: the key on standard input cannot be read\n2\n",
       through "COMMAND put s3/a <&-; echo $?")
   end)
