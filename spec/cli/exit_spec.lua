@@ -161,8 +161,7 @@ describe("Standard output", function()
 
   local function through(script)
     local shell = require "shell"
-    return (shell(('bash -c \'%s\' 2>&1'):format(script:gsub("COMMAND", os.getenv "LUA"
-      .. " lua/bytenite-secrets"))))
+    return (shell(('bash -c \'%s\' 2>&1'):format(script:gsub("COMMAND", command.program))))
   end
 
   it("that nobody reads any more ends the command quietly", function()

@@ -29,7 +29,7 @@ describe("README.md", function()
   it("leads from nothing to a stored credential", function()
     local typed = assert(read("README.md"):match("\n```sh\n(.-)```"))
     local bin = command.file("bytenite-secrets",
-      ('#!/bin/sh\nexec %s %s/lua/bytenite-secrets "$@"\n'):format(os.getenv "LUA",
+      ('#!/bin/sh\nexec %s %s/lua/bytenite-secrets "$@"\n'):format(command.interpreter,
         os.getenv "PWD"))
     os.execute("chmod 700 " .. bin)
     local place = bin:match("^(.*)/")

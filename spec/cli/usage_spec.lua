@@ -3,6 +3,7 @@
 local command = require "command"
 local environment = require "environment"
 local shell = require "shell"
+local terminals = require "terminal"
 
 local COMMANDS = {
   "list", "get", "put", "rotate", "delete", "plan", "apply", "env", "doctor", "emulator",
@@ -38,7 +39,11 @@ describe("bytenite-secrets", function()
   end)
 
   it("--help of each command describes its options and has an example", function()
+    local names = { "completion" }
     for _, name in ipairs(COMMANDS) do
+      names[#names + 1] = name
+    end
+    for _, name in ipairs(names) do
       local result = command.run { name, "--help" }
       assert.are.equal(0, result.status)
       assert.are.equal("", result.stderr)
@@ -80,7 +85,7 @@ describe("bytenite-secrets", function()
       package.preload.argparse = function() error "missing" end
       require("bytenite.secrets.cli").main { "list" }
     ]]
-    local output = shell(("%s -e '%s' 2>&1; echo $?"):format(os.getenv "LUA", script))
+    local output = shell(("%s -e '%s' 2>&1; echo $?"):format(command.interpreter, script))
     assert.are.equal("bytenite-secrets: lua-argparse is missing: apt-get install lua-argparse, or "
       .. "luarocks install argparse\n1\n", output)
   end)
@@ -92,7 +97,7 @@ describe("bytenite-secrets", function()
         assert(not (name .. "."):find "%.cli%." and name ~= "argparse")
       end
     ]]
-    assert.are.equal("0\n", (shell(("%s -e '%s'; echo $?"):format(os.getenv "LUA", script))))
+    assert.are.equal("0\n", (shell(("%s -e '%s'; echo $?"):format(command.interpreter, script))))
   end)
 end)
 
@@ -130,10 +135,20 @@ describe("Shell completion", function()
       complete("put", "--k"))
   end)
 
-  it("of zsh is a script of zsh", function()
+  it("of zsh knows commands and options", function()
     local path = script_of "zsh"
-    assert.are.equal("0\n", (shell(("zsh -fn %s 2>&1; echo $?"):format(path))))
-    assert.matches("^#compdef bytenite%-secrets\n", command.read "completion")
+    local place = path:match("^(.*)/")
+    os.rename(path, place .. "/_bytenite-secrets")
+    local terminal = terminals.start("zsh", "-fi")
+    terminal:type(("fpath=(%s $fpath); autoload -Uz compinit; compinit -u -D; echo 're''ady'\n")
+      :format(place))
+    terminal:expect "ready"
+    terminal:type "bytenite-secrets rot\t"
+    terminal:expect "rotate"
+    terminal:type "s3/a --key-fi\t"
+    terminal:expect "--key-file"
+    terminal:type "\21exit\n"
+    terminal:finish()
   end)
 
   it("of fish knows commands and options", function()

@@ -13,11 +13,26 @@ local process = require "process"
 local terminals = require "terminal"
 
 local LUA = os.getenv "LUA" or "lua"
+local PRELOAD = os.getenv "LD_PRELOAD"
 local unpack = table.unpack or unpack
 
-local command = { MARKER = "MARKER" }
+-- What a sanitizer watches: Lua, and not what surrounds it.
+local INTERPRETER = PRELOAD and "env LD_PRELOAD=" .. PRELOAD .. " " .. LUA or LUA
+
+local command = {
+  MARKER = "MARKER",
+  interpreter = INTERPRETER, -- as words of a shell
+  program = INTERPRETER .. " lua/bytenite-secrets",
+}
 
 local place
+
+local function without_preload(start, ...)
+  process.setenv("LD_PRELOAD")
+  local first, second = start(...)
+  process.setenv("LD_PRELOAD", PRELOAD)
+  return first, second
+end
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -27,7 +42,7 @@ local function read(path)
 end
 
 local function shell(script, ...)
-  local pid, fd = process.spawn("sh", "-c", script, ...)
+  local pid, fd = without_preload(process.spawn, "sh", "-c", script, ...)
   local output = child.read_all(fd)
   assert(process.wait(pid) == 0, script)
   return output
@@ -63,14 +78,14 @@ function command.check(output)
   return output
 end
 
-local BEHIND_A_PIPE = 'cd "$0"; cat in | (cd "$OLDPWD"; exec "$@") >out 2>err'
+local BEHIND_A_PIPE = 'cd "$0"; cat in 2>/dev/null | (cd "$OLDPWD"; exec %s "$@") >out 2>err'
 
 ---@param words table arguments, and `input` for standard input
 ---@return { status: integer, stdout: string, stderr: string }
 function command.run(words)
   command.file("in", words.input or "")
-  local pid, fd = process.spawn("sh", "-c", BEHIND_A_PIPE, place, LUA, "lua/bytenite-secrets",
-    unpack(words))
+  local pid, fd = without_preload(process.spawn, "sh", "-c",
+    BEHIND_A_PIPE:format(command.program), place, unpack(words))
   child.read_all(fd)
   local status = process.wait(pid)
   return {
@@ -81,14 +96,14 @@ function command.run(words)
 end
 
 -- Variables of the shell's command come first, redirections last.
-local ON_A_TERMINAL = 'stty cols "$0"; %s exec "$@" %s'
+local ON_A_TERMINAL = 'stty cols "$0"; %s exec %s "$@" %s'
 
 ---@param words table arguments; `columns` of the terminal; `before`, shell text in front of the
 --- command, and `after`, such as redirections
 ---@return table terminal see terminal.lua
 function command.on_terminal(words)
-  return terminals.start("sh", "-c", ON_A_TERMINAL:format(words.before or "", words.after or ""),
-    tostring(words.columns or 80), LUA, "lua/bytenite-secrets", unpack(words))
+  return without_preload(terminals.start, "sh", "-c", ON_A_TERMINAL:format(words.before or "",
+    command.program, words.after or ""), tostring(words.columns or 80), unpack(words))
 end
 
 ---Runs it on a terminal to its end.

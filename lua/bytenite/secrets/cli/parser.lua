@@ -16,6 +16,13 @@ refused, 4 not found, 5 rejected or conflict, 6 network, TLS or time-out,
 7 failure of the service, 8 there are changes or something expires,
 130 interrupted.]]
 
+local COMPLETION_EXAMPLES = {
+  "source <(bytenite-secrets completion bash)",
+  "bytenite-secrets completion zsh > ~/.zsh/functions/_bytenite-secrets",
+  "bytenite-secrets completion fish > \\",
+  "    ~/.config/fish/completions/bytenite-secrets.fish",
+}
+
 -- What people try. Nothing that begins like this is looked at any further, so that no message
 -- repeats it.
 local KEY_HINT = "a key is never given on the command line, where others can read it. It is asked "
@@ -56,9 +63,9 @@ local function refuse_keys(words)
   end
 end
 
-local function epilog_of(command)
-  return ("%s:\n   %s"):format(command.examples[2] and "Examples" or "Example",
-    table.concat(command.examples, "\n   "))
+local function epilog_of(examples)
+  return ("%s:\n   %s"):format(examples[2] and "Examples" or "Example",
+    table.concat(examples, "\n   "))
 end
 
 ---@class bytenite.secrets.cli.Parser
@@ -92,11 +99,11 @@ function parser.new(commands)
   local parts = {}
   for _, command in ipairs(commands) do
     local part = root:command(command.name, command.description or command.summary,
-      epilog_of(command)):summary(command.summary)
+      epilog_of(command.examples)):summary(command.summary)
     command.define(part)
     parts[command.name] = part
   end
-  root:add_complete_command()
+  root:add_complete_command { epilog = epilog_of(COMPLETION_EXAMPLES) }
   return setmetatable({ root = root, parts = parts }, Parser)
 end
 
