@@ -82,10 +82,10 @@ install-core: core
 # The command finds what it was installed with, wherever that is.
 install-command:
 	install -d $(DESTDIR)$(BINDIR)
-	sed -e '1s|lua5.4|$(LUA)|' \
-	  -e '1a package.path = "$(LUADIR)/?.lua;" .. package.path' \
-	  -e '1a package.cpath = "$(LIBDIR)/?.so;" .. package.cpath' \
-	  lua/bytenite-secrets >$(DESTDIR)$(BINDIR)/bytenite-secrets
+	{ echo '#!/usr/bin/env $(LUA)'; \
+	  echo 'package.path = "$(LUADIR)/?.lua;" .. package.path'; \
+	  echo 'package.cpath = "$(LIBDIR)/?.so;" .. package.cpath'; \
+	  tail -n +2 lua/bytenite-secrets; } >$(DESTDIR)$(BINDIR)/bytenite-secrets
 	chmod 755 $(DESTDIR)$(BINDIR)/bytenite-secrets
 
 install-emulator: emulator
