@@ -66,16 +66,17 @@ local function hint_of(err)
   return not err.retry_after and HINTS[err.kind] or err.hint
 end
 
--- Functions that no command is called after.
-local UNKNOWN_OPS =
-  { from_env = true, from_fd = true, from_file = true, from_prompt = true, new = true,
-    validate = true }
+-- Operations that nobody typed.
+local INNER_OPS = {
+  from_env = true, from_fd = true, from_file = true, from_prompt = true, new = true,
+  validate = true,
+}
 
 ---What happened.
 ---@param err bytenite.secrets.Error
 ---@return string
 function exit.message_of(err)
-  if not UNKNOWN_OPS[err.op] then return err.message end
+  if not INNER_OPS[err.op] then return err.message end
   return err.message:sub(#err.op + #": " + 1)
 end
 

@@ -12,33 +12,28 @@ local CAN_WAIT = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
 -- Announcing waits --------------------------------------------------------------------------------
 
-local Patience = {}
-Patience.__index = Patience
-
--- A command has one client.
-local patience = setmetatable({
-  since = nil, -- when the wait began; nil when there is none
-  announced = false,
-}, Patience)
+-- A command has one client, which makes one call at a time.
+local since -- when the wait for an answer began; nil when there is none
+local announced = false
 
 -- Something happened: the next wait is another one.
-function Patience:on_event(event)
-  self.since, self.announced = nil, false
+local function on_event(event)
+  since, announced = nil, false
   if event.event == "retry" and event.wait > LONG then
-    self.announced = true
+    announced = true
     terminal.note(("%s: waiting %.0f s before attempt %d"):format(event.op, event.wait,
       event.attempt + 1))
   end
 end
 
-function Patience:wait(fd, seconds)
+local function wait(fd, seconds)
   local now = core.monotonic()
-  self.since = self.since or now
-  local until_long = math.max(0, self.since + LONG - now)
-  if self.announced or seconds <= until_long then
+  since = since or now
+  local until_long = math.max(0, since + LONG - now)
+  if announced or seconds <= until_long then
     terminal.wait(fd, seconds)
   elseif not terminal.wait(fd, until_long) then
-    self.announced = true
+    announced = true
     terminal.note("waiting for the service")
     terminal.wait(fd, seconds - until_long)
   end
@@ -53,12 +48,8 @@ local service = {}
 function service.open()
   local options = {
     app = { name = "bytenite-secrets", version = secrets._VERSION },
-    on_event = function(event)
-      patience:on_event(event)
-    end,
-    wait = CAN_WAIT and function(fd, seconds)
-      patience:wait(fd, seconds)
-    end or nil,
+    on_event = on_event,
+    wait = CAN_WAIT and wait or nil,
   }
   local client, err = secrets.new(options)
   if client or not CAN_WAIT then return client, err end
@@ -69,7 +60,7 @@ end
 ---Whether an answer is waited for.
 ---@return boolean
 function service.is_awaited()
-  return patience.since ~= nil
+  return since ~= nil
 end
 
 ---As open, but ends the command when there is no usable configuration.
