@@ -4,6 +4,7 @@
 -- there functions are called that users gave.
 
 local arguments = require "bytenite.secrets.arguments"
+local config = require "bytenite.secrets.config"
 local core = require "bytenite.secrets.core"
 local errors = require "bytenite.secrets.errors"
 
@@ -27,7 +28,7 @@ local errors = require "bytenite.secrets.errors"
 ---@field results bytenite.secrets.Result[] in the order of the items
 
 local OPTIONS = {
-  concurrency = arguments.whole(1, 256),
+  concurrency = arguments.whole(1, config.MOST_AT_ONCE),
   stop_on_error = arguments.of_type("boolean"),
   deadline = arguments.seconds(),
   on_progress = arguments.of_type("function"),

@@ -75,6 +75,10 @@ local function check_wait(value)
   end
 end
 
+local config = {
+  MOST_AT_ONCE = 256, -- items of a bulk call
+}
+
 local CHECKS = {
   access_token = arguments.credential(),
   allow_http = arguments.of_type("boolean"),
@@ -86,7 +90,7 @@ local CHECKS = {
   ca_path = arguments.of_type("string"),
   client_cert = arguments.of_type("string"),
   client_key = arguments.of_type("string"),
-  concurrency = arguments.whole(1, 256),
+  concurrency = arguments.whole(1, config.MOST_AT_ONCE),
   connect_timeout = arguments.seconds(),
   deadline = arguments.seconds(),
   ignore_env = arguments.of_type("boolean"),
@@ -121,7 +125,7 @@ local VARIABLES = {
 
 local SECRET_SETTINGS = { api_key = true, access_token = true }
 
-local config = { DEFAULTS = DEFAULTS }
+config.DEFAULTS = DEFAULTS
 
 ---@return any value as an option would have it
 ---@return bytenite.secrets.Error? err when the variable is malformed
@@ -297,7 +301,7 @@ function config.open(settings)
     client_key = values.client_key,
     connect_timeout = values.connect_timeout,
     max_response_bytes = values.max_response_bytes,
-    max_connections = values.concurrency,
+    max_connections = config.MOST_AT_ONCE, -- or some would be closed and opened again under way
     pollable = values.wait ~= nil,
     proxy = values.proxy,
     no_proxy = settings.no_proxy,
