@@ -58,8 +58,9 @@ function Bulk:driver()
   return self.thread
 end
 
-function Bulk:may_await(renewal)
-  return renewal.waiting == self or renewal.driver ~= self.thread
+-- Where the driver blocks, nobody but its own workers goes on.
+function Bulk:may_await(owner)
+  return owner.waiting == self or not self.waiting.blocks and self.waiting:may_await(owner)
 end
 
 -- An error ends the whole bulk call, see Bulk:run.
@@ -267,7 +268,7 @@ function bulk.run(client, items, options, name_of, operate)
     client = client,
     core = client.core,
     waiting = client.waiting,
-    thread = coroutine.running(),
+    thread = coroutine.running() or "main",
     items = items,
     total = total,
     name_of = name_of,

@@ -122,6 +122,11 @@ function Call:left()
   return self.ends - core.monotonic()
 end
 
+---@return bytenite.secrets.Error of a call that is not to go on
+function Call:interrupted()
+  return errors.from_facts(self:op(), { reason = "cancelled" }, self)
+end
+
 ---@return bytenite.secrets.Error of a call that has no time left
 function Call:out_of_time()
   local facts = { reason = "deadline", detail = "the deadline of the call has passed" }

@@ -22,7 +22,7 @@ function Session.new(source)
     ends = nil, -- of the token's life
     refused = nil, -- the Error of a refused key, until `rest_ends`
     rest_ends = nil,
-    renewal = nil, -- the exchange under way that other calls may wait for
+    renewals = {}, -- exchanges under way that other calls may wait for, the newest last
   }, Session)
 end
 
@@ -72,29 +72,46 @@ end
 
 -- Sharing it -------------------------------------------------------------------------------------
 
+local WEAK = { __mode = "v" }
+
+-- The coroutine that drives a renewal is not kept from being collected: then nobody will end it.
+local function begin_renewal(self, call)
+  local waiting = call.waiting
+  local renewal = {
+    owner = setmetatable({ waiting = waiting, driver = waiting:driver() }, WEAK),
+    ends = call.ends,
+    retries = call.retries,
+    signals = setmetatable({}, WEAK),
+  }
+  table.insert(self.renewals, renewal)
+  return renewal
+end
+
 local function end_renewal(self, renewal, err)
   renewal.over, renewal.err = true, err
-  if self.renewal == renewal then self.renewal = nil end
-  for _, signal in ipairs(renewal.signals) do
+  for index, other in ipairs(self.renewals) do
+    if other == renewal then table.remove(self.renewals, index) end
+  end
+  for _, signal in pairs(renewal.signals) do
     signal:set()
   end
 end
 
----Ends the renewal that a call of this waiting has begun and cannot finish.
+---Ends the renewals that calls of this waiting have begun and cannot finish.
 function Session:abandon(waiting)
-  if self.renewal and self.renewal.waiting == waiting then end_renewal(self, self.renewal) end
+  for index = #self.renewals, 1, -1 do
+    local renewal = self.renewals[index]
+    if renewal.owner.waiting == waiting then end_renewal(self, renewal) end
+  end
 end
 
 ---Exchanges the key for a token, for all calls that wait for one.
----@param call table one that is about nothing else
 ---@return table? answer { expiresIn, scope }
 ---@return bytenite.secrets.Error?
 function Session:exchange(call)
-  local waiting = call.waiting
-  if waiting.blocks then return exchange(self, call) end
-  local renewal = { waiting = waiting, driver = waiting:driver(), ends = call.ends, signals = {} }
-  self.renewal = renewal
-  local ok, answer, err = waiting:protect(exchange, self, call)
+  if call.waiting.blocks then return exchange(self, call) end
+  local renewal = begin_renewal(self, call)
+  local ok, answer, err = call.waiting:protect(exchange, self, call)
   end_renewal(self, renewal, err)
   if not ok then error(answer, 0) end
   return answer, err
@@ -102,27 +119,42 @@ end
 
 -- Whether nobody will end it: its coroutine is gone, or its deadline.
 local function is_given_up(renewal)
-  return core.monotonic() > renewal.ends + LOOK
+  return renewal.owner.driver == nil or core.monotonic() > renewal.ends + LOOK
 end
 
--- Waits until the renewal of another call is over. False when the client was closed.
-local function await(self, call, renewal)
+-- The newest renewal that a call may wait for.
+local function find_renewal(self, call)
+  for index = #self.renewals, 1, -1 do
+    local renewal = self.renewals[index]
+    if is_given_up(renewal) then
+      end_renewal(self, renewal)
+    elseif call.waiting:may_await(renewal.owner) then
+      return renewal
+    end
+  end
+end
+
+-- Waits until the renewal of another call is over, or nothing more is to be expected of it.
+-- False when this call was interrupted, or the client closed.
+local function await(call, renewal)
   local core_client = call.client.core
   local signal = core_client:signal()
   if not signal then return false end
-  renewal.signals[#renewal.signals + 1] = signal
-  while not renewal.over and call:left() > 0 and not is_given_up(renewal) do
+  table.insert(renewal.signals, signal)
+  while not signal:done() and call:left() > 0 and not is_given_up(renewal) do
     call.waiting:pause(core_client, signal, math.min(LOOK, call:left()))
   end
+  local interrupted = signal:done() and not renewal.over
   signal:cancel()
-  if is_given_up(renewal) and not renewal.over then end_renewal(self, renewal) end
-  return true
+  return not interrupted
 end
 
--- What of the failure of one call's renewal holds for all: not that it was interrupted, or had
--- less time than others.
-local function is_shared(err)
-  return err and err.kind ~= "cancelled" and err.kind ~= "timeout"
+-- What of the failure of one call's renewal holds for another: not that it was interrupted, or had
+-- less time or fewer retries.
+local function is_shared(renewal, call)
+  local err = renewal.err
+  if not err or err.kind == "cancelled" or err.kind == "timeout" then return false end
+  return not err.retryable or renewal.retries >= call.retries
 end
 
 -- A token that is newer than `token`: from a renewal under way, or from one of its own, unless the
@@ -130,12 +162,13 @@ end
 ---@return true?
 ---@return bytenite.secrets.Error?
 local function newer_token(self, call, token)
-  while self.renewal and call.waiting:may_await(self.renewal) do
-    local renewal = self.renewal
-    if not await(self, call, renewal) then break end
+  local renewal = find_renewal(self, call)
+  while renewal do
+    if not await(call, renewal) then return nil, call:interrupted() end
     if self.token > token then return true end
-    if is_shared(renewal.err) then return nil, errors.again(renewal.err, call:op()) end
+    if is_shared(renewal, call) then return nil, errors.again(renewal.err, call:op()) end
     if call:left() <= 0 then return nil, call:out_of_time() end
+    renewal = find_renewal(self, call)
   end
   if self.refused and core.monotonic() < self.rest_ends then
     return nil, errors.again(self.refused, call:op())

@@ -10,9 +10,10 @@
 --
 -- and, unless it blocks, what calls that share a renewal need to know of each other:
 --
---   waiting:driver()            the coroutine that drives the call
---   waiting:may_await(renewal)  whether that one can go on while this one waits
---   waiting:protect(f, ...)     as pcall
+--   waiting:driver()          the coroutine that drives the call, or "main" where it has no name
+--   waiting:may_await(owner)  whether the owner of a renewal, its waiting and driver, can go on
+--                             while this one waits
+--   waiting:protect(f, ...)   as pcall
 
 local core = require "bytenite.secrets.core"
 
@@ -78,12 +79,14 @@ function Loop:sleep(seconds)
   return true
 end
 
+-- In LuaJIT the main thread is not told.
 function Loop.driver()
-  return (coroutine.running())
+  return coroutine.running() or "main"
 end
 
-function Loop.may_await(_, renewal)
-  return renewal.driver ~= coroutine.running()
+-- Not this coroutine itself, and not those that have resumed it.
+function Loop.may_await(_, owner)
+  return type(owner.driver) == "thread" and coroutine.status(owner.driver) == "suspended"
 end
 
 function Loop.protect(_, f, ...)
