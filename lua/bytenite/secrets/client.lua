@@ -323,8 +323,11 @@ local function check_items(name, argument, items, problem_of)
     arguments.misuse(("%s: %s: array or function expected, got %s"):format(name, argument,
       arguments.type_name(items)), 1)
   end
-  for index, item in ipairs(items) do
-    local problem = problem_of(item)
+  if #items == 0 and next(items) ~= nil then
+    arguments.misuse(("%s: %s: array expected, got a table of fields"):format(name, argument), 1)
+  end
+  for index = 1, #items do
+    local problem = problem_of(items[index])
     if problem then
       arguments.misuse(("%s: %s[%d]: %s"):format(name, argument, index, problem), 1)
     end
@@ -335,7 +338,9 @@ local function invalid_item(op, problem)
   return errors.new { kind = "invalid", op = op, message = problem }
 end
 
+-- The caller may have changed the item since it was looked at.
 local function put_op(item)
+  if item_problem(item) then return "put" end
   return errors.op("put", item.secret.secretType, item.secret.id)
 end
 
@@ -348,6 +353,7 @@ local function put_item(way, item)
 end
 
 local function delete_op(ref)
+  if ref_problem(ref) then return "delete" end
   return errors.op("delete", ref.secretType, ref.id)
 end
 
