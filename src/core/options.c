@@ -9,7 +9,9 @@
 #define CONNECTIONS_MAX 1024
 
 long milliseconds(lua_Number seconds) {
-  return seconds < 0.001 ? 1 : (long)(seconds * 1000);
+  lua_Number exact = seconds * 1000;
+  long whole = (long)exact;
+  return (lua_Number)whole < exact ? whole + 1 : whole;
 }
 
 /* Pushes an option and returns its type. */

@@ -21,7 +21,8 @@ typedef struct options {
  * for wrong types and for numbers out of range. */
 const char *options_read(lua_State *L, options *o, const char **option);
 
-/* At least 1, for to libcurl 0 means its own default. */
+/* Rounded up, so that nothing ends before its time: at least 1 for what is over
+ * 0, which to libcurl would mean its own default. */
 long milliseconds(lua_Number seconds);
 
 #endif

@@ -70,23 +70,22 @@ end
 
 -- Workers ----------------------------------------------------------------------------------------
 
----@return integer? index
+---@return integer? index nil when there are no more, or no more are to be begun
 ---@return any item
 local function next_item(self)
   if self.stopped or self.client.core ~= self.core then return nil end
   if self.limits.ends and core.monotonic() >= self.limits.ends then return nil end
   local index = self.taken + 1
   local item
-  if type(self.items) == "function" then
-    item = self:invoke(self.items)
-    if self.stopped then return nil end
-  else
+  if self.total then
     item = self.items[index]
+    self.stopped = index > self.total
+  else
+    item = self:invoke(self.items)
+    self.exhausted = item == nil
+    self.stopped = self.exhausted
   end
-  if item == nil then
-    self.stopped = true
-    return nil
-  end
+  if self.stopped then return nil end
   self.taken = index
   return index, item
 end
@@ -213,24 +212,40 @@ end
 
 -- Before and after -------------------------------------------------------------------------------
 
-local function never_started(self)
-  local why = "it was never started: an item before it failed"
+local function why_not_started(self)
   if self.limits.ends and core.monotonic() >= self.limits.ends then
-    why = "it was never started: the deadline of the bulk call has passed"
-  elseif self.failed == 0 or not self.stop_on_error then
-    why = "it was never started: the bulk call was interrupted"
+    return "it was never started: the deadline of the bulk call has passed"
+  elseif self.stop_on_error and self.failed > 0 then
+    return "it was never started: an item before it failed"
   end
-  for index = self.taken + 1, self.total or 0 do
-    local op = self.name_of(self.items[index])
-    local err = errors.new {
-      kind = "cancelled",
-      op = op,
-      message = why,
-      hint = "run it again for this item",
-      retryable = true,
-    }
-    self.results[index] = { ok = false, op = op, err = err }
-    self.failed = self.failed + 1
+  return "it was never started: the bulk call was interrupted"
+end
+
+local function fail_unstarted(self, item, why)
+  local op = self.name_of(item)
+  local err = errors.new {
+    kind = "cancelled",
+    op = op,
+    message = why,
+    hint = "run it again for this item",
+    retryable = true,
+  }
+  self.taken = self.taken + 1
+  self.results[self.taken] = { ok = false, op = op, err = err }
+  self.failed = self.failed + 1
+end
+
+-- A function is not asked for all that it still has; for one more item it is, where nothing else
+-- would tell that there are any.
+local function fail_rest(self)
+  local why = why_not_started(self)
+  if self.total then
+    for index = self.taken + 1, self.total do
+      fail_unstarted(self, self.items[index], why)
+    end
+  elseif self.failed == 0 and not self.exhausted then
+    local item = self.items()
+    if item ~= nil then fail_unstarted(self, item, why) end
   end
 end
 
@@ -241,7 +256,7 @@ local function run(self, workers)
     self.client.session:abandon(self)
     error(err, 0)
   end
-  never_started(self)
+  fail_rest(self)
   return { ok = self.failed == 0, done = self.done, failed = self.failed, results = self.results }
 end
 
@@ -280,6 +295,8 @@ function bulk.run(client, items, options, name_of, operate)
     done = 0,
     failed = 0,
     stopped = false, -- no more items are begun
+    exhausted = false, -- the function has no more
+    interrupted = false, -- and nothing is waited for
     results = {},
     pendings = {}, -- what workers wait for, and
     waiters = {}, -- at the same index, who does
