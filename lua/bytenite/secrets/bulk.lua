@@ -176,16 +176,13 @@ local function wake(self)
   return math.min(until_sleeper, until_waiter)
 end
 
-local function cancel_pendings(self)
-  for _, pending in ipairs(self.pendings) do
-    pending:cancel()
-  end
-end
-
--- Calls under way end as cancelled, and so do those between two attempts.
+-- Calls under way end as cancelled, and so do those between two attempts; they begin nothing more.
+-- Those that have ended keep their answer.
 local function interrupt(self)
-  self.stopped = true
-  cancel_pendings(self)
+  self.stopped, self.interrupted = true, true
+  for _, pending in ipairs(self.pendings) do
+    if not pending:done() then pending:cancel() end
+  end
   while #self.sleepers > 0 do
     resume(self, take_out(self.sleepers, #self.sleepers), false)
   end
@@ -252,7 +249,9 @@ end
 local function run(self, workers)
   local ok, err = pcall(drive, self, workers)
   if not ok then
-    cancel_pendings(self)
+    for _, pending in ipairs(self.pendings) do
+      pending:cancel()
+    end
     self.client.session:abandon(self)
     error(err, 0)
   end
@@ -296,7 +295,7 @@ function bulk.run(client, items, options, name_of, operate)
     failed = 0,
     stopped = false, -- no more items are begun
     exhausted = false, -- the function has no more
-    interrupted = false, -- and nothing is waited for
+    interrupted = false, -- and no more exchanges
     results = {},
     pendings = {}, -- what workers wait for, and
     waiters = {}, -- at the same index, who does

@@ -245,6 +245,7 @@ function Call:run(operation)
       local ok, err = client.session:authorize(self, operation)
       if not ok then return nil, on_behalf(self, err) end
     end
+    if self.waiting.interrupted then return nil, self:interrupted() end
     local now = core.monotonic()
     if now >= self.ends then return nil, self:out_of_time() end
     local value, facts = attempt(self, operation, now)

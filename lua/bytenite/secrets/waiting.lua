@@ -2,6 +2,7 @@
 -- wait for their turn, add a third way.
 --
 --   waiting.blocks             exchanges are performed, not started and waited for
+--   waiting.interrupted        no more of them are to be begun
 --   waiting:pause(core_client, pending, seconds?)    until it is done, or the time is up
 --   waiting:first(core_client, pendings, seconds)    index of one that is done; nil when the time
 --                              may be up, false when the script is to be interrupted
