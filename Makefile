@@ -39,7 +39,7 @@ EMULATOR_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o, \
   src/transport/buffer.c src/transport/memory.c)
 
 # How the specs and the demo find what was built here.
-RUN = LUA_PATH="lua/?.lua;spec/support/?.lua;;" LUA_CPATH="$(BUILD)/?.so;;"
+RUN = LUA_PATH="lua/?.lua;spec/support/?.lua;spec/?.lua;;" LUA_CPATH="$(BUILD)/?.so;;"
 BUSTED = $(LUA) $(shell command -v busted) --helper=spec/support/helper.lua \
   --output=spec/support/report.lua
 SPECS = spec
@@ -138,7 +138,7 @@ test-gnutls: setup-test ## run the core specs with the libcurl that uses GnuTLS
 	  SPECS="$(SHORT) spec/faults/tls_spec.lua"
 
 .PHONY: spec
-spec: $(BUILD)/process.so $(BUILD)/sabotage.so $(BUILD)/old_libcurl.so # what `make test` runs once all is set up; SPECS= names some files
+spec: $(BUILD)/process.so $(BUILD)/sabotage.so $(BUILD)/old_libcurl.so $(BUILD)/scanner.so # what `make test` runs once all is set up; SPECS= names some files
 	@$(RUN) BUILD=$(BUILD) LUA=$(LUA) $(PREFIXED) $(BUSTED) $(SPECS)
 
 .PHONY: lint
@@ -164,6 +164,16 @@ valgrind: setup-test ## run the specs under valgrind's memcheck
 	@$(MAKE) --no-print-directory -s spec PREFIXED="env SPEC_SLOW=10 valgrind -q \
 	  --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	  --errors-for-leak-kinds=definite"
+
+MEMSCAN_RUNS = 20
+
+.PHONY: memscan
+memscan: ## look for secrets that are left in memory, here and with other clients, MEMSCAN_RUNS times
+	@spec/support/setup memscan $(LUA_VERSION)
+	@$(MAKE) --no-print-directory -s core $(BUILD)/process.so $(BUILD)/scanner.so
+	@$(MAKE) --no-print-directory -s core BUILD=$(BUILD)-gnutls \
+	  CURL_LIBS=-l:libcurl-gnutls.so.4
+	@$(RUN) BUILD=$(BUILD) LUA=$(LUA) $(LUA) spec/memscan/run.lua $(MEMSCAN_RUNS)
 
 .PHONY: torture torture-short
 torture: setup-test ## let every allocation and system call fail, also under the sanitizers

@@ -66,6 +66,22 @@ static int process_spawn(lua_State *L) {
   return 2;
 }
 
+/* converse(program, arguments...) -> pid, fd, fd: as spawn, and what is written
+ * to the second descriptor comes to its standard input. */
+static int process_converse(lua_State *L) {
+  int input[2];
+  int before;
+  check(L, pipe2(input, O_CLOEXEC));
+  before = check(L, fcntl(0, F_DUPFD_CLOEXEC, 3));
+  dup2(input[0], 0);
+  close(input[0]);
+  process_spawn(L);
+  dup2(before, 0);
+  close(before);
+  lua_pushinteger(L, input[1]);
+  return 3;
+}
+
 /* spawn_on_terminal(program, arguments...) -> pid, fd: runs a program that has
  * a new terminal; fd is the side of its screen and keyboard. Reading and
  * writing there never wait. */
@@ -169,6 +185,7 @@ static int process_close(lua_State *L) {
 
 static const luaL_Reg functions[] = {
   {"close", process_close},
+  {"converse", process_converse},
   {"echoes", process_echoes},
   {"exit", process_exit},
   {"fork", process_fork},
