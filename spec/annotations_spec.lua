@@ -154,4 +154,8 @@ describe("annotations list every option of", function()
   it("bulk calls", function()
     check_options("bytenite.secrets.BulkOptions", client.put_all, client, {}, { unknown = 1 })
   end)
+
+  it("plan", function()
+    check_options("bytenite.secrets.PlanOptions", client.plan, client, {}, { unknown = 1 })
+  end)
 end)

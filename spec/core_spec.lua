@@ -4,7 +4,7 @@ local emulators = require "bytenite.secrets.emulator"
 local process = require "process"
 
 local TOKEN = "token-that-nobody-may-see"
-local EAGER = _VERSION == "Lua 5.4" and 400 or 1000000 -- the most that setstepmul takes
+local EAGER = _VERSION == "Lua 5.4" and 400 or 100000000 -- the most that setstepmul takes
 local RECORD = { id = "a", secretType = "s3", params = { b = { "c", "d" } } }
 
 local emulator, clients
