@@ -1,6 +1,6 @@
 local core = require "bytenite.secrets.core"
 local raw_server = require "raw_server"
-local secrets = require "bytenite.secrets"
+local service = require "service"
 
 local KEY = "wJalrXUtnFEMI-bPxRfiCYEXAMPLEKEY"
 local RECORD = { id = "my-key", secretType = "s3" }
@@ -12,24 +12,15 @@ local FOREVER = math.huge
 local request, reset, hold = raw_server.request, raw_server.reset, raw_server.hold
 local answer, flood, drip = raw_server.answer, raw_server.flood, raw_server.drip
 
-local servers, clients
 local sleep = core.sleep
 
 local function start(...)
-  local server = raw_server.start { ... }
-  servers[#servers + 1] = server
-  return server
+  return service.keep(raw_server.start { ... })
 end
 
 local function open(server, options)
-  local all = { access_token = "the-access-token", base_url = server.url, ignore_env = true,
-    retries = 0, timeout = 5 }
-  for name, value in pairs(options or {}) do
-    all[name] = value
-  end
-  local client = assert(secrets.new(all))
-  clients[#clients + 1] = client
-  return client
+  return service.open(options,
+    { access_token = "the-access-token", base_url = server.url, retries = 0, timeout = 5 })
 end
 
 -- What list and put make of a server that plays this script for each connection; put's error and
@@ -77,19 +68,9 @@ local function check_success(script, options)
 end
 
 describe("a server that is broken", function()
-  before_each(function()
-    servers, clients = {}, {}
-  end)
-
   after_each(function()
     core.sleep = sleep
-    for _, client in ipairs(clients) do
-      client:close()
-    end
-    for _, server in ipairs(servers) do
-      server:stop()
-    end
-    servers, clients = nil, nil
+    service.release()
   end)
 
   describe("cuts its answer off", function()
@@ -160,12 +141,13 @@ describe("a server that is broken", function()
     end)
 
     it("with more than the answer, which is not taken for the next one", function()
-      local client = open(start { request, answer(200, OK) .. answer(200,
-        '{"secrets":[{"id":"evil"}]}'), hold })
+      local server = start { request, answer(200, OK) .. answer(200,
+        '{"secrets":[{"id":"evil"}]}'), hold }
+      local client = open(server)
       assert.same({ ok = true }, client:put(RECORD, KEY))
       local err = select(2, client:list(nil, { timeout = 0.3 }))
       assert.is_nil(err) -- on a connection of its own
-      assert.equal(2, #servers[1]:requests())
+      assert.equal(2, #server:requests())
     end)
   end)
 
@@ -294,7 +276,7 @@ describe("a server that is broken", function()
       local port = raw_server.free_port()
       local client = open({ url = "http://127.0.0.1:" .. port }, { retries = 1 })
       core.sleep = function()
-        servers[1] = raw_server.start({ { request, answer(200, OK) } }, { port = port })
+        service.keep(raw_server.start({ { request, answer(200, OK) } }, { port = port }))
         return true
       end
       assert.same({ ok = true }, client:put(RECORD, KEY))

@@ -1,24 +1,18 @@
-local emulators = require "bytenite.secrets.emulator"
 local environment = require "environment"
 local secrets = require "bytenite.secrets"
-
-local clients
+local service = require "service"
 
 -- As secrets.new, with a key, and closed after the test.
 local function new(options)
   options = options or {}
   if options.api_key == nil and options.access_token == nil then options.api_key = "key" end
-  local client, err = secrets.new(options)
-  clients[#clients + 1] = client
-  return client, err
+  return service.keep(secrets.new(options))
 end
 
 -- As secrets.new, for what stands in the environment.
 local function new_from_environment(variables, options)
   environment.set(variables)
-  local client, err = secrets.new(options)
-  clients[#clients + 1] = client
-  return client, err
+  return service.keep(secrets.new(options))
 end
 
 local function raises(message, options)
@@ -36,15 +30,10 @@ local function refused(kind, pattern, client, err)
 end
 
 describe("options of secrets.new", function()
-  before_each(function()
-    clients = {}
-    environment.clear()
-  end)
+  before_each(environment.clear)
 
   after_each(function()
-    for _, client in pairs(clients) do
-      client:close()
-    end
+    service.release()
     environment.restore()
   end)
 
@@ -182,7 +171,7 @@ describe("options of secrets.new", function()
     end)
 
     it("is added to the User-Agent", function()
-      local emulator = assert(emulators.start())
+      local emulator = service.start()
       local function user_agent(app)
         local options = { base_url = emulator.url, api_key = emulator.api_key, app = app }
         assert(new(options):list())
@@ -193,7 +182,6 @@ describe("options of secrets.new", function()
       assert.equal("bytenite-secrets/" .. secrets._VERSION, plain)
       assert.equal(plain .. " batch", user_agent { name = "batch" })
       assert.equal(plain .. " batch/1.2", user_agent { name = "batch", version = "1.2" })
-      emulator:stop()
     end)
   end)
 

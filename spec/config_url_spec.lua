@@ -1,15 +1,11 @@
-local emulators = require "bytenite.secrets.emulator"
 local environment = require "environment"
 local secrets = require "bytenite.secrets"
-
-local clients
+local service = require "service"
 
 local function new(url, options)
   options = options or {}
   options.base_url, options.api_key = url, options.api_key or "key"
-  local client, err = secrets.new(options)
-  clients[#clients + 1] = client
-  return client, err
+  return service.keep(secrets.new(options))
 end
 
 local function accepted(url, options)
@@ -28,15 +24,10 @@ local function refused(pattern, url, options)
 end
 
 describe("base_url", function()
-  before_each(function()
-    clients = {}
-    environment.clear()
-  end)
+  before_each(environment.clear)
 
   after_each(function()
-    for _, client in pairs(clients) do
-      client:close()
-    end
+    service.release()
     environment.restore()
   end)
 
@@ -75,12 +66,11 @@ describe("base_url", function()
   end)
 
   it("is followed to where it leads with allow_http", function()
-    local emulator = assert(emulators.start())
+    local emulator = service.start()
     -- An address of this machine that does not count as such.
     local url = emulator.url:gsub("127%.0%.0%.1", "0.0.0.0")
     local client = new(url, { api_key = emulator.api_key, allow_http = true, retries = 0 })
     local list, err = client:list()
-    emulator:stop()
     assert.same({}, list, err)
   end)
 
@@ -148,7 +138,7 @@ describe("base_url", function()
   end)
 
   it("may carry a path prefix, before which no slash is doubled", function()
-    local emulator = assert(emulators.start())
+    local emulator = service.start()
     for prefix, path in pairs {
       [""] = "", ["/"] = "", ["/tenant"] = "/tenant", ["/a/b/"] = "/a/b", ["/a%20b"] = "/a%20b",
     } do
@@ -157,7 +147,6 @@ describe("base_url", function()
       local requests = emulator:requests()
       assert.equal(path .. "/v1/auth/access_token", requests[#requests].path)
     end
-    emulator:stop()
   end)
 
   it("from the environment is held to the same rules, and the variable named", function()

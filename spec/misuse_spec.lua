@@ -1,7 +1,6 @@
 local compile = require "compile"
-local emulators = require "bytenite.secrets.emulator"
-local environment = require "environment"
 local secrets = require "bytenite.secrets"
+local service = require "service"
 
 local RECORD = { id = "my-key", secretType = "s3" }
 
@@ -24,17 +23,14 @@ end
 
 describe("misuse of a client raises", function()
   before_each(function()
-    environment.clear()
-    emulator = assert(emulators.start())
-    client = assert(secrets.new { base_url = emulator.url, api_key = emulator.api_key })
+    emulator = service.start()
+    client = service.open()
   end)
 
   after_each(function()
     -- Whatever was wrong, nothing of it was sent.
     assert.same({}, emulator:requests())
-    client:close()
-    emulator:stop()
-    environment.restore()
+    service.release()
   end)
 
   it("for filters and addresses of a wrong type", function()
@@ -173,16 +169,11 @@ end)
 
 describe("a closed client", function()
   before_each(function()
-    environment.clear()
-    emulator = assert(emulators.start())
-    client = assert(secrets.new { base_url = emulator.url, api_key = emulator.api_key })
+    emulator = service.start()
+    client = service.open()
   end)
 
-  after_each(function()
-    client:close()
-    emulator:stop()
-    environment.restore()
-  end)
+  after_each(service.release)
 
   it("raises at every call but close", function()
     assert.equal("bytenite.secrets.Client (" .. emulator.url .. ")", tostring(client))
@@ -224,14 +215,10 @@ describe("a closed client", function()
 
   it("ends a call that was told of a failed attempt as cancelled, and as ambiguous", function()
     client:close()
-    client = assert(secrets.new {
-      base_url = emulator.url,
-      api_key = emulator.api_key,
-      on_event = function(event)
-        if event.event == "retry" then client:close() end
-      end,
-    })
-    emulator:fail { op = "put", status = 500 }
+    client = service.open { on_event = function(event)
+      if event.event == "retry" then client:close() end
+    end }
+    service.fail("put", { status = 500 })
     local value, err = client:put(RECORD, "x")
     assert.is_nil(value)
     assert.equal("cancelled", err.kind)
@@ -240,10 +227,9 @@ describe("a closed client", function()
   end)
 
   it("leaves others alone", function()
-    local other = assert(secrets.new { base_url = emulator.url, api_key = emulator.api_key })
+    local other = service.open()
     assert(other:list())
     client:close()
     assert.same({}, other:list())
-    other:close()
   end)
 end)

@@ -1,28 +1,15 @@
 local core = require "bytenite.secrets.core"
-local emulators = require "bytenite.secrets.emulator"
-local secrets = require "bytenite.secrets"
+local service = require "service"
 
 local KEY = "wJalrXUtnFEMI-bPxRfiCYEXAMPLEKEY"
 local RECORD = { id = "my-key", secretType = "s3" }
 local REFUSAL = '{"ok":false,"error":{"code":403,"description":"no"}}'
 local GONE = '{"ok":false,"requestId":"req-gone","error":{"code":404}}'
 
-local emulator, client
+local fail = service.fail
 local sleep = core.sleep
 
-local function fail(op, fault)
-  fault.op = op
-  emulator:fail(fault)
-end
-
-local function open(options)
-  local all = { api_key = emulator.api_key, base_url = emulator.url, ignore_env = true }
-  for name, value in pairs(options or {}) do
-    all[name] = value
-  end
-  if client then client:close() end
-  client = assert(secrets.new(all))
-end
+local emulator, client
 
 local function statuses()
   local found = {}
@@ -56,15 +43,13 @@ end
 describe("what a call comes to", function()
   before_each(function()
     core.sleep = function() return true end
-    emulator = assert(emulators.start { seed = { RECORD } })
-    open()
+    emulator = service.start { seed = { RECORD } }
+    client = service.open()
   end)
 
   after_each(function()
     core.sleep = sleep
-    client:close()
-    emulator:stop()
-    client, emulator = nil, nil
+    service.release()
   end)
 
   describe("within its time", function()
@@ -114,15 +99,15 @@ describe("what a call comes to", function()
     end)
 
     it("takes the deadline and the timeout of the client where the call has none", function()
-      open { deadline = 0.4, timeout = 0.3, retries = 0 }
+      client = service.open { deadline = 0.4, timeout = 0.3, retries = 0 }
       fail("list", { delay = 3, times = 2 })
       assert.equal("timeout", select(2, hurry(client.list, client)).kind)
-      open { deadline = 0.4, timeout = 3 }
+      client = service.open { deadline = 0.4, timeout = 3 }
       assert.equal("timeout", select(2, hurry(client.list, client)).kind)
     end)
 
     it("is nothing sent when a credential used up all of it", function()
-      open { api_key = function()
+      client = service.open { api_key = function()
         local ends = core.monotonic() + 0.1
         repeat until core.monotonic() >= ends
         return emulator.api_key
@@ -186,8 +171,8 @@ describe("what a call comes to", function()
           local _, err = client[op](client, nil)
           assert.is_false(err.ambiguous)
           emulator:stop()
-          emulator = assert(emulators.start())
-          open()
+          emulator = service.start()
+          client = service.open()
           assert(client:authenticate())
         end
       end
@@ -265,7 +250,7 @@ describe("what a call comes to", function()
 
     before_each(function()
       events = {}
-      open { on_event = function(event)
+      client = service.open { on_event = function(event)
         events[#events + 1] = event
       end }
     end)
@@ -301,14 +286,14 @@ describe("what a call comes to", function()
     end)
 
     it("and an error that the function raises goes on to the caller", function()
-      open { on_event = function()
+      client = service.open { on_event = function()
         error("stop it")
       end }
       assert.has_error(function()
         client:list()
       end)
       client:close()
-      open()
+      client = service.open()
       assert(client:list())
     end)
   end)

@@ -1,32 +1,18 @@
 local core = require "bytenite.secrets.core"
-local emulators = require "bytenite.secrets.emulator"
-local secrets = require "bytenite.secrets"
+local service = require "service"
 
 local KEY = "wJalrXUtnFEMI-bPxRfiCYEXAMPLEKEY"
 local RECORD = { id = "my-key", secretType = "s3" }
 
-local emulator, client, slept
+local fail = service.fail
 local random, sleep = core.random, core.sleep
+
+local emulator, client, slept
 
 -- No test waits unless it says so: the waits are recorded instead.
 local function record_sleep(seconds)
   slept[#slept + 1] = seconds
   return true
-end
-
-local function fail(op, fault)
-  fault.op = op
-  emulator:fail(fault)
-end
-
-local function open(options)
-  local all = { api_key = emulator.api_key, base_url = emulator.url, ignore_env = true }
-  for name, value in pairs(options or {}) do
-    all[name] = value
-  end
-  if client then client:close() end
-  client = assert(secrets.new(all))
-  return client
 end
 
 local function count(op)
@@ -62,16 +48,14 @@ describe("retries", function()
   before_each(function()
     slept = {}
     core.sleep = record_sleep
-    emulator = assert(emulators.start { seed = { RECORD } })
-    open()
+    emulator = service.start { seed = { RECORD } }
+    client = service.open()
     assert(client:authenticate())
   end)
 
   after_each(function()
     core.random, core.sleep = random, sleep
-    client:close()
-    emulator:stop()
-    client, emulator = nil, nil
+    service.release()
   end)
 
   describe("are made, twice by default,", function()
@@ -130,7 +114,7 @@ describe("retries", function()
 
   it("are as many as the client's option says, and none with 0", function()
     for retries = 0, 4 do
-      open { retries = retries }
+      client = service.open { retries = retries }
       local before = count("list")
       fail("list", { status = 500, times = retries + 1 })
       local _, err = client:list()
@@ -142,7 +126,7 @@ describe("retries", function()
   it("are as many as the call says, if it does", function()
     for _, op in ipairs(OPS) do
       for retries = 0, 3, 3 do
-        open { retries = 1 }
+        client = service.open { retries = 1 }
         assert(client:authenticate())
         local before = count(op)
         fail(op, { status = 500, times = retries + 1 })
@@ -154,7 +138,7 @@ describe("retries", function()
   end)
 
   it("count anew for the token exchange within a call", function()
-    open()
+    client = service.open()
     fail("authenticate", { status = 503, times = 2 })
     fail("list", { status = 503, times = 2 })
     assert(client:list())
@@ -165,7 +149,7 @@ describe("retries", function()
     local function waits_after(fault, retries)
       fault.times = retries
       fail("list", fault)
-      open { retries = retries, deadline = 300 }
+      client = service.open { retries = retries, deadline = 300 }
       assert(client:list())
       return slept
     end
@@ -287,7 +271,7 @@ describe("retries", function()
       for _ = 1, 10 do
         client:list()
       end
-      open()
+      client = service.open()
       assert(client:list())
     end)
   end)

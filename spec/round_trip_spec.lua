@@ -1,7 +1,6 @@
 local core = require "bytenite.secrets.core"
-local emulators = require "bytenite.secrets.emulator"
-local environment = require "environment"
 local secrets = require "bytenite.secrets"
+local service = require "service"
 
 local RECORD = {
   id = "my-key",
@@ -16,16 +15,11 @@ describe("a record", function()
   local emulator, client
 
   before_each(function()
-    environment.clear()
-    emulator = assert(emulators.start())
-    client = assert(secrets.new { base_url = emulator.url, api_key = emulator.api_key })
+    emulator = service.start()
+    client = service.open()
   end)
 
-  after_each(function()
-    client:close()
-    emulator:stop()
-    environment.restore()
-  end)
+  after_each(service.release)
 
   -- The body of the latest put.
   local function put_body()
@@ -60,8 +54,8 @@ describe("a record", function()
     -- 2^53 - 1 is what a Lua without integers holds exactly.
     local big = math.type and "12345678901234567" or "9007199254740991"
     local params = '{"a":[],"big":' .. big .. ',"pi":3.141592653589793,"o":{},"n":[[],{}]}'
-    emulator:fail { op = "list",
-      body = '{"secrets":[{"id":"k","secretType":"s3","params":' .. params .. "}]}" }
+    service.fail("list",
+      { body = '{"secrets":[{"id":"k","secretType":"s3","params":' .. params .. "}]}" })
     local secret = client:list()[1]
     assert.equal(secrets.array_mt, getmetatable(secret.params.a))
     assert(client:put(secret, "x"))

@@ -1,29 +1,18 @@
 local core = require "bytenite.secrets.core"
-local emulators = require "bytenite.secrets.emulator"
-local secrets = require "bytenite.secrets"
+local service = require "service"
 local socket = require "socket"
 
 local KEY = "wJalrXUtnFEMI-bPxRfiCYEXAMPLEKEY"
 local RECORD = { id = "my-key", secretType = "s3" }
 local EXCHANGE = "/v1/auth/access_token"
 
-local emulator, others, clients
+local start = service.start
 local monotonic = core.monotonic
 
-local function start(options)
-  local started = assert(emulators.start(options))
-  others[#others + 1] = started
-  return started
-end
+local emulator
 
 local function open(options)
-  local all = { base_url = emulator.url, ignore_env = true, retries = 0 }
-  for name, value in pairs(options or { api_key = emulator.api_key }) do
-    all[name] = value
-  end
-  local client = assert(secrets.new(all))
-  clients[#clients + 1] = client
-  return client
+  return service.open(options, { retries = 0 })
 end
 
 -- What reached the service, in order: "exchange 200 GET 401".
@@ -63,19 +52,12 @@ end
 
 describe("a session", function()
   before_each(function()
-    others, clients = {}, {}
     emulator = start { seed = { RECORD } }
   end)
 
   after_each(function()
     core.monotonic = monotonic
-    for _, client in ipairs(clients) do
-      client:close()
-    end
-    for _, other in ipairs(others) do
-      other:stop()
-    end
-    emulator, others, clients = nil, nil, nil
+    service.release()
   end)
 
   describe("with an API key", function()
@@ -382,8 +364,8 @@ describe("a session", function()
     end)
 
     it("never sends a token to another service", function()
-      local elsewhere = start()
       local one = open()
+      local elsewhere = start()
       local two = open { api_key = elsewhere.api_key, base_url = elsewhere.url }
       for _ = 1, 2 do
         assert(one:list())
