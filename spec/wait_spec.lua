@@ -120,7 +120,7 @@ describe("A client with wait", function()
 
   it("lets a call that began later end first", function()
     assert(loop:call(client.put, client, RECORD, "x"))
-    emulator:fail { op = "list", delay = 0.3 }
+    emulator:fail { op = "list", delay = 1 }
     local ended, results = {}, {}
     local function call(name, ...)
       results[name] = assert(client:list(...))
