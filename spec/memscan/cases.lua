@@ -166,6 +166,10 @@ case {
 }
 
 case {
+  name = "plan and apply", steps = { "apply" }, verdicts = { "ok" }, server = put_all_well,
+}
+
+case {
   name = "put_all and list in an event loop", steps = { "put_all", "list" },
   verdicts = { "ok", "ok" }, wait = "loop", server = put_all_well,
 }

@@ -248,15 +248,16 @@ local function with_peer(...)
   end
 end
 
+local function most_of_all(sums)
+  return most_of(sums.secretKey) + most_of(sums.apiKey) + most_of(sums.token)
+end
+
 local function finds_none(used, dropped)
-  for _, secret in ipairs(COMPARED) do
-    if most_of(used[secret]) + most_of(dropped[secret]) > 0 then return false end
-  end
-  return true
+  return most_of_all(used) + most_of_all(dropped) == 0
 end
 
 local function finds_some(used)
-  return used.secretKey.copies.least + used.token.copies.least > 0
+  return most_of_all(used) > 0
 end
 
 local function finds_keys_of_strings(used)

@@ -99,6 +99,13 @@ function steps.put_all()
   return nil, err
 end
 
+function steps.apply()
+  local plan, err = client:plan { { secret = RECORD, secretKey = key } }
+  if not plan then return nil, err end
+  tostring(plan)
+  return (client:apply(plan))
+end
+
 function steps.rotate(limits)
   return client:rotate("s3", "my-key", key, limits)
 end
