@@ -1,9 +1,8 @@
 -- What functions that users give may do to a bulk call: raise, close the client, call it again.
 
 local core = require "bytenite.secrets.core"
-local emulators = require "bytenite.secrets.emulator"
 local faults = require "faults"
-local secrets = require "bytenite.secrets"
+local service = require "service"
 local socket = require "socket"
 local ways = require "ways"
 
@@ -12,14 +11,7 @@ local DELAY = 0.2
 local emulator, client, host
 
 local function connect(options)
-  local all = {
-    base_url = emulator.url, api_key = emulator.api_key, ignore_env = true, wait = host.wait,
-  }
-  for name, value in pairs(options or {}) do
-    all[name] = value
-  end
-  client = faults.keep(assert(secrets.new(all)))
-  return client
+  client = service.open(options, { wait = host.wait })
 end
 
 local function item(id)
@@ -161,12 +153,12 @@ for _, way in ipairs(ways) do
   describe("A function called by put_all, " .. way.name .. ",", function()
     before_each(function()
       host = way.open()
-      emulator = faults.keep(assert(emulators.start()))
+      emulator = service.start()
       connect()
     end)
 
     after_each(function()
-      faults.clean_up()
+      service.release()
       emulator, client, host = nil, nil, nil
     end)
 

@@ -2,10 +2,9 @@
 -- thousand without: memory stays as it is.
 
 local core = require "bytenite.secrets.core"
-local emulators = require "bytenite.secrets.emulator"
 local faults = require "faults"
 local process = require "process"
-local secrets = require "bytenite.secrets"
+local service = require "service"
 local ways = require "ways"
 
 local ITEMS = { ["by blocking"] = 10000, ["in an event loop"] = 2500 }
@@ -30,26 +29,26 @@ describe("Ten thousand items at once", function()
 
   before_each(function()
     core.random = function() return 0.02 * random() end -- so that retries wait little
-    emulator = faults.keep(assert(emulators.start()))
+    emulator = service.start()
     events = { sends = 0, attempts = 0, failed = 0 }
   end)
 
   after_each(function()
     core.random = random
-    faults.clean_up()
+    service.release()
     emulator, client, host = nil, nil, nil
   end)
 
   local function connect()
-    client = faults.keep(assert(secrets.new {
-      base_url = emulator.url, api_key = emulator.api_key, ignore_env = true, wait = host.wait,
+    client = service.open {
+      wait = host.wait,
       deadline = 30 * faults.SLOW,
       on_event = function(event)
         if event.event ~= "attempt" then return end
         events.sends, events.attempts = events.sends + event.sends, events.attempts + 1
         if not event.ok then events.failed = events.failed + 1 end
       end,
-    }))
+    }
   end
 
   local function add_fault(op, list)
@@ -138,7 +137,7 @@ describe("A hundred thousand calls", function()
   local pid, fd
 
   after_each(function()
-    faults.clean_up()
+    service.release()
     process.kill(pid, 9)
     process.wait(pid)
     process.close(fd)
@@ -167,9 +166,7 @@ describe("A hundred thousand calls", function()
     it("take no memory with them, " .. way.name, function()
       local url, api_key = start_emulator()
       local host = way.open()
-      local client = faults.keep(assert(secrets.new {
-        base_url = url, api_key = api_key, ignore_env = true, wait = host.wait,
-      }))
+      local client = service.open { base_url = url, api_key = api_key, wait = host.wait }
       local one = { secret = { secretType = "other", params = { region = "eu" } }, secretKey = "x" }
       local function bulk(count)
         local number = 0

@@ -1,6 +1,5 @@
-local emulators = require "bytenite.secrets.emulator"
-local faults = require "faults"
 local secrets = require "bytenite.secrets"
+local service = require "service"
 
 local GOOD = { secret = { id = "good", secretType = "s3" }, secretKey = "x" }
 
@@ -38,13 +37,11 @@ end
 
 describe("Many at once, misused,", function()
   before_each(function()
-    emulator = faults.keep(assert(emulators.start()))
-    client = faults.keep(assert(secrets.new {
-      base_url = emulator.url, api_key = emulator.api_key, ignore_env = true,
-    }))
+    emulator = service.start()
+    client = service.open()
   end)
 
-  after_each(faults.clean_up)
+  after_each(service.release)
 
   describe("raise before anything is sent", function()
     after_each(function()

@@ -1,8 +1,7 @@
 local core = require "bytenite.secrets.core"
-local emulators = require "bytenite.secrets.emulator"
 local faults = require "faults"
 local raw_server = require "raw_server"
-local secrets = require "bytenite.secrets"
+local service = require "service"
 local ways = require "ways"
 
 local PATH = "/v1/auth/secrets"
@@ -11,14 +10,7 @@ local SLOW = faults.SLOW
 local emulator, client, host
 
 local function connect(options)
-  local all = {
-    base_url = emulator.url, api_key = emulator.api_key, ignore_env = true, wait = host.wait,
-  }
-  for name, value in pairs(options or {}) do
-    all[name] = value
-  end
-  client = faults.keep(assert(secrets.new(all)))
-  return client
+  client = service.open(options, { wait = host.wait })
 end
 
 local function item(id)
@@ -89,12 +81,12 @@ for _, way in ipairs(ways) do
   describe("Many at once, " .. way.name .. ",", function()
     before_each(function()
       host = way.open()
-      emulator = faults.keep(assert(emulators.start()))
+      emulator = service.start()
       connect()
     end)
 
     after_each(function()
-      faults.clean_up()
+      service.release()
       emulator, client, host = nil, nil, nil
     end)
 
@@ -218,7 +210,7 @@ for _, way in ipairs(ways) do
           script[#script + 1] = faults.HONEST
         end
         for _, concurrency in ipairs { 4, 40 } do
-          local server = faults.server { script }
+          local server = service.keep(raw_server.start { script })
           connect { base_url = server.url }
           assert.equal(concurrency * 5,
             put_all(many(item, concurrency * 5), { concurrency = concurrency }).done)

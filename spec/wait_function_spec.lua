@@ -1,10 +1,9 @@
 -- What a wait function, its coroutine or its loop may do.
 
 local core = require "bytenite.secrets.core"
-local emulators = require "bytenite.secrets.emulator"
 local event_loop = require "event_loop"
 local faults = require "faults"
-local secrets = require "bytenite.secrets"
+local service = require "service"
 local socket = require "socket"
 
 if not event_loop.works then return end
@@ -14,13 +13,7 @@ local RECORD = { id = "my-key", secretType = "s3" }
 local emulator, client, loop
 
 local function connect(options)
-  local all = {
-    base_url = emulator.url, api_key = emulator.api_key, ignore_env = true, wait = loop.wait,
-  }
-  for name, value in pairs(options or {}) do
-    all[name] = value
-  end
-  client = faults.keep(assert(secrets.new(all)))
+  client = service.open(options, { wait = loop.wait })
   return client
 end
 
@@ -67,12 +60,12 @@ end
 describe("A wait function", function()
   before_each(function()
     loop = event_loop.new()
-    emulator = faults.keep(assert(emulators.start()))
+    emulator = service.start()
     connect()
   end)
 
   after_each(function()
-    faults.clean_up()
+    service.release()
     emulator, client, loop = nil, nil, nil
   end)
 
@@ -166,9 +159,7 @@ describe("A wait function", function()
         end)
       end
       local puts = count "POST"
-      local timer = loop:every(0.01, function() end)
-      repeat loop:step() until count "POST" == puts + 5
-      loop:drop(timer)
+      loop:run_until(function() return count "POST" == puts + 5 end)
       socket.sleep(delay) -- until nothing has come yet, or all answers
       armed = true
       loop:run()
@@ -201,39 +192,36 @@ end)
 describe("A coroutine that waits", function()
   before_each(function()
     loop = event_loop.new()
-    emulator = faults.keep(assert(emulators.start()))
+    emulator = service.start()
     connect()
     assert(loop:call(client.authenticate, client))
   end)
 
   after_each(function()
-    faults.clean_up()
+    service.release()
     emulator, client, loop = nil, nil, nil
   end)
 
+  -- Each with how many requests it has under way.
   local CALLS = {
-    put = function() return client:put(RECORD, ("key"):rep(1000)) end,
-    rotate = function() return client:rotate("s3", "my-key", "x") end,
-    put_all = function() return client:put_all(items(8), { concurrency = 4 }) end,
+    put = { 1, function() return client:put(RECORD, ("key"):rep(1000)) end },
+    rotate = { 1, function() return client:rotate("s3", "my-key", "x") end },
+    put_all = { 4, function() return client:put_all(items(8), { concurrency = 4 }) end },
   }
 
   for name, call in pairs(CALLS) do
     it("may be collected as garbage; its exchange ends: " .. name, function()
       assert(loop:call(client.put, client, RECORD, "x"))
       local kept = faults.descriptors() + 2 * 3 -- both ends of connections for later calls
-      emulator:fail { delay = 0.3, times = 4 }
+      emulator:fail { delay = 0.3, times = math.huge }
       local heap
       for round = 1, 4 do
-        local sent = #emulator:requests()
-        local task = loop:start(call)
-        local timer = loop:every(0.01, function() end)
-        repeat loop:step() until #emulator:requests() > sent
-        for _ = 1, 5 do loop:step() end
-        loop:drop(timer)
+        local sent = #emulator:requests() + call[1]
+        local task = loop:start(call[2])
+        loop:run_until(function() return #emulator:requests() == sent end)
         loop:drop(task)
-        task, timer = nil, nil -- luacheck: ignore
+        task = nil -- luacheck: ignore
         collect()
-        sent = #emulator:requests()
         assert(loop:call(client.list, client))
         assert.is_true(faults.eventually(function()
           return faults.descriptors() <= kept
@@ -266,9 +254,7 @@ describe("A coroutine that waits", function()
     loop:start(function()
       report = client:put_all(items(9), { concurrency = 3 })
     end)
-    local closer = loop:every(0.01, function() end)
-    repeat loop:step() until #emulator:requests() == 8
-    loop:drop(closer)
+    loop:run_until(function() return #emulator:requests() == 8 end)
     client:close()
     local started = core.monotonic()
     loop:run()
@@ -290,7 +276,7 @@ describe("A coroutine that waits", function()
     emulator:fail { status = 503, headers = { ["Retry-After"] = "1" } }
     local err
     loop:start(function() err = select(2, client:list()) end)
-    repeat loop:step() until count "GET" == 1
+    loop:run_until(function() return count "GET" == 1 end)
     client:close()
     loop:run()
     assert.equal("cancelled", err.kind)

@@ -1,10 +1,9 @@
 -- Calls of many coroutines that need a token at the same time share one exchange of the key.
 
 local core = require "bytenite.secrets.core"
-local emulators = require "bytenite.secrets.emulator"
 local event_loop = require "event_loop"
 local faults = require "faults"
-local secrets = require "bytenite.secrets"
+local service = require "service"
 
 if not event_loop.works then return end
 
@@ -13,14 +12,7 @@ local DELAY = 0.2 * faults.SLOW
 local emulator, client, loop
 
 local function connect(options)
-  local all = {
-    base_url = emulator.url, api_key = emulator.api_key, ignore_env = true, wait = loop.wait,
-  }
-  for name, value in pairs(options or {}) do
-    all[name] = value
-  end
-  client = faults.keep(assert(secrets.new(all)))
-  return client
+  client = service.open(options, { wait = loop.wait })
 end
 
 local function count(kind)
@@ -51,29 +43,27 @@ local function assert_all_well(results, number)
   end
 end
 
-local function step_until_exchange()
-  local timer = loop:every(0.005, function() end)
-  repeat loop:step() until count "exchange" == 1
-  loop:drop(timer)
+local function run_until_exchange()
+  loop:run_until(function() return count "exchange" == 1 end)
 end
 
 -- A task in the middle of the exchange, which others wait for then.
 local function start_owner(call)
   emulator:fail { op = "authenticate", delay = DELAY }
   local owner = loop:start(call or function() return client:list() end)
-  step_until_exchange()
+  run_until_exchange()
   return owner
 end
 
 describe("Calls that share a renewal", function()
   before_each(function()
     loop = event_loop.new()
-    emulator = faults.keep(assert(emulators.start()))
+    emulator = service.start()
     connect()
   end)
 
   after_each(function()
-    faults.clean_up()
+    service.release()
     emulator, client, loop = nil, nil, nil
   end)
 
@@ -89,7 +79,7 @@ describe("Calls that share a renewal", function()
     assert(loop:call(client.list, client))
     local port = tonumber(emulator.url:match("%d+$"))
     emulator:stop()
-    emulator = faults.keep(assert(emulators.start { port = port, api_key = emulator.api_key }))
+    emulator = service.start { port = port, api_key = emulator.api_key }
     local results = start_calls(50)
     loop:run()
     assert_all_well(results, 50)
@@ -185,20 +175,17 @@ describe("Calls that share a renewal", function()
     end
 
     it("when its wait raises", function()
-      local problem, armed = { "stop" }, false
+      local problem, armed, owner = { "stop" }, false, nil
       connect {
         wait = function(...)
-          if armed then
-            armed = false
-            error(problem)
-          end
+          if armed and coroutine.running() == owner then error(problem) end
           return loop.wait(...)
         end,
       }
       local raised
       start_owner(function()
+        owner = coroutine.running()
         raised = select(2, pcall(client.list, client))
-        armed = false
       end)
       local finish = check(2)
       armed = true
@@ -306,7 +293,7 @@ describe("Calls that share a renewal", function()
       local owner = loop:start(function()
         return client:list(nil, { retries = 0 })
       end)
-      step_until_exchange()
+      run_until_exchange()
       check(2)()
       assert.equal("unavailable", owner.results[2].kind)
     end)

@@ -1,9 +1,8 @@
 local core = require "bytenite.secrets.core"
-local emulators = require "bytenite.secrets.emulator"
 local event_loop = require "event_loop"
 local faults = require "faults"
 local raw_server = require "raw_server"
-local secrets = require "bytenite.secrets"
+local service = require "service"
 local socket = require "socket"
 
 local RECORD = { id = "my-key", secretType = "s3", name = "before" }
@@ -14,14 +13,7 @@ if not event_loop.works then return end
 local emulator, client, loop
 
 local function connect(options)
-  local all = {
-    base_url = emulator.url, api_key = emulator.api_key, ignore_env = true, wait = loop.wait,
-  }
-  for name, value in pairs(options or {}) do
-    all[name] = value or nil
-  end
-  client = faults.keep(assert(secrets.new(all)))
-  return client
+  client = service.open(options, { wait = loop.wait })
 end
 
 local function traffic()
@@ -55,12 +47,12 @@ local OPERATIONS = {
 describe("A client with wait", function()
   before_each(function()
     loop = event_loop.new()
-    emulator = faults.keep(assert(emulators.start()))
+    emulator = service.start()
     connect()
   end)
 
   after_each(function()
-    faults.clean_up()
+    service.release()
     emulator, client, loop = nil, nil, nil
   end)
 
@@ -127,7 +119,7 @@ describe("A client with wait", function()
       ended[#ended + 1] = name
     end
     loop:start(call, "slow")
-    repeat loop:step() until traffic():find("GET", 1, true)
+    loop:run_until(function() return traffic():find("GET", 1, true) end)
     loop:start(call, "fast", { secretType = "other" })
     loop:run()
     assert.same({ "fast", "slow" }, ended)
@@ -170,8 +162,8 @@ describe("A client with wait", function()
     connect { base_url = "http://127.0.0.1:" .. raw_server.free_port(), retries = 0 }
     local _, err = loop:call(client.put, client, RECORD, "x")
     assert.same({ "network", false, 0 }, { err.kind, err.ambiguous, err.sends })
-    local server = faults.server { { raw_server.hold } }
-    connect { base_url = server.url, access_token = "t", api_key = false }
+    local server = service.keep(raw_server.start { { raw_server.hold } })
+    connect { base_url = server.url, access_token = "t" }
     local started = core.monotonic()
     _, err = loop:call(client.put, client, RECORD, "x", { deadline = 0.5 * faults.SLOW })
     faults.assert_in_time(core.monotonic() - started, 0.5 * faults.SLOW)

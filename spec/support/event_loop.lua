@@ -7,6 +7,7 @@
 --   loop:every(seconds, tick)    -> timer: calls `tick` again and again while the loop runs
 --   loop:drop(task)              forgets a task or timer
 --   loop:run()                   until all coroutines have ended; raises what they raise
+--   loop:run_until(holds)        until a function returns something true
 --   loop:call(f, ...)            what f returns in a coroutine of its own, once it has ended
 --   loop:step()                  one round: waits for something, then resumes all that are ready
 --   event_loop.works             whether this Lua can yield wherever the client waits
@@ -108,6 +109,14 @@ function Loop:run()
   while has_tasks() do
     self:step()
   end
+end
+
+function Loop:run_until(holds)
+  local timer = self:every(0.005, function() end)
+  while not holds() do
+    self:step()
+  end
+  self:drop(timer)
 end
 
 function Loop:call(f, ...)
