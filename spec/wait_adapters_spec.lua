@@ -3,7 +3,9 @@
 
 local child = require "child"
 local cqueues = require "cqueues"
+local emulator = require "bytenite.secrets.emulator"
 local process = require "process"
+local secrets = require "bytenite.secrets"
 local uv = require "luv"
 
 local LONG = 30 -- seconds that no test waits for
@@ -179,6 +181,117 @@ for name, loop in pairs(loops) do
       assert.has_error_match(function()
         wait(reader, LONG)
       end, "^bytenite.secrets.wait." .. name .. ": call the client from a coroutine")
+    end)
+  end)
+end
+
+for name, loop in pairs(loops) do
+  describe("A client in a loop of " .. name, function()
+    local wait = require("bytenite.secrets.wait." .. name)
+    local service, client
+
+    before_each(function()
+      loop.open()
+      service = assert(emulator.start())
+      client = assert(secrets.new {
+        base_url = service.url, api_key = service.api_key, ignore_env = true, wait = wait,
+      })
+    end)
+
+    after_each(function()
+      client:close()
+      service:stop()
+    end)
+
+    it("stores, lists and removes", function()
+      local list
+      loop.start(function()
+        assert(client:put({ id = "a", secretType = "s3" }, "key"))
+        list = assert(client:list())
+        assert(client:delete("s3", "a"))
+      end)
+      loop.run()
+      assert.are.equal("a", list[1].id)
+      assert.are.same({}, service:secrets())
+    end)
+
+    it("lets a quick call overtake a slow one", function()
+      local order = {}
+      service:fail { op = "list", delay = 0.3 }
+      loop.start(function()
+        assert(client:list())
+        order[#order + 1] = "slow"
+      end)
+      loop.start(function()
+        assert(client:put({ id = "a", secretType = "s3" }, "key"))
+        order[#order + 1] = "quick"
+      end)
+      loop.run()
+      assert.are.same({ "quick", "slow" }, order)
+    end)
+
+    it("makes 100 calls at once with one token, and lets timers tick meanwhile", function()
+      local done, ticks = 0, 0
+      service:fail { op = "list", times = math.huge, delay = 0.3 }
+      for _ = 1, 100 do
+        loop.start(function()
+          assert(client:list())
+          done = done + 1
+        end)
+      end
+      loop.start(function()
+        while done < 100 do
+          wait(nil, 0.01)
+          ticks = ticks + 1
+        end
+      end)
+      local started = cqueues.monotime()
+      loop.run()
+      assert.is_true(cqueues.monotime() - started < 100 * 0.3 / 2)
+      assert.are.equal(101, #service:requests())
+      assert.is_true(ticks >= 10)
+    end)
+
+    it("retries, and sleeps without its descriptor", function()
+      service:fail { op = "list", times = 2, status = 503 }
+      loop.start(function()
+        assert(client:list())
+      end)
+      loop.run()
+      assert.are.equal(4, #service:requests())
+    end)
+
+    it("may be closed while calls wait, which end as cancelled", function()
+      local kinds = {}
+      service:fail { op = "list", times = math.huge, delay = 5 }
+      for number = 1, 3 do
+        loop.start(function()
+          local _, err = client:list()
+          kinds[number] = err.kind
+        end)
+      end
+      loop.start(function()
+        wait(nil, 0.2)
+        client:close()
+      end)
+      local started = cqueues.monotime()
+      loop.run()
+      assert.are.same({ "cancelled", "cancelled", "cancelled" }, kinds)
+      assert.is_true(cqueues.monotime() - started < 5)
+    end)
+
+    it("may be closed and made anew, by the coroutine that has just called", function()
+      loop.start(function()
+        for _ = 1, 5 do
+          local another = assert(secrets.new {
+            base_url = service.url, api_key = service.api_key, ignore_env = true, wait = wait,
+          })
+          assert(another:list())
+          another:close()
+        end
+      end)
+      loop.run()
+      assert.are.equal(10, #service:requests())
     end)
   end)
 end
