@@ -42,7 +42,7 @@ EMULATOR_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o, \
 RUN = LUA_PATH="lua/?.lua;spec/support/?.lua;spec/?.lua;;" LUA_CPATH="$(BUILD)/?.so;;"
 BUSTED = $(LUA) $(shell command -v busted) --helper=spec/support/helper.lua \
   --output=spec/support/report.lua
-SPECS = spec
+SPECS = $(filter-out spec/hosts/%,$(sort $(shell find spec -name '*_spec.lua')))
 SHORT = $(wildcard spec/*_spec.lua)
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -136,6 +136,16 @@ test-gnutls: setup-test ## run the core specs with the libcurl that uses GnuTLS
 	  CURL_LIBS=-l:libcurl-gnutls.so.4
 	@$(MAKE) --no-print-directory -s spec BUILD=$(BUILD)-gnutls \
 	  SPECS="$(filter-out spec/install_spec.lua,$(SHORT)) spec/faults/tls_spec.lua"
+
+# Hosts find the module as they would on a machine where it is installed.
+.PHONY: test-hosts
+test-hosts: ## use the module within lighttpd, Prosody, HAProxy, Apache, nginx, Neovim, pandoc, C; sets itself up
+	@spec/support/setup hosts $(LUA_VERSION)
+	@rm -rf .build/hosts
+	@for version in 5.4 5.3 jit; do $(MAKE) --no-print-directory -s install-core \
+	  LUA_VERSION=$$version DESTDIR= PREFIX=$(CURDIR)/.build/hosts || exit 1; done
+	@$(MAKE) --no-print-directory -s emulator
+	@$(MAKE) --no-print-directory -s spec SPECS=spec/hosts
 
 .PHONY: spec
 spec: $(BUILD)/process.so $(BUILD)/sabotage.so $(BUILD)/old_libcurl.so $(BUILD)/scanner.so # what `make test` runs once all is set up; SPECS= names some files

@@ -1,6 +1,7 @@
 -- What README.md shows is run as it stands.
 
 local compile = require "compile"
+local lfs = require "lfs"
 local process = require "process"
 
 local HAS_LOOPS = _VERSION ~= "Lua 5.1" or rawget(_G, "jit")
@@ -96,6 +97,19 @@ describe("README.md", function()
 
   it("shows a test with the emulator", function()
     assert.same({ "3\tkey" }, run(lua_blocks()[6]))
+  end)
+
+  it("names each recipe of a host, and no other", function()
+    local folders, links = {}, {}
+    for name in lfs.dir "spec/hosts" do
+      if name:sub(1, 1) ~= "." then folders[#folders + 1] = name end
+    end
+    for name in read("README.md"):gmatch("%]%(spec/hosts/([^)]+)%)") do
+      links[#links + 1] = name
+    end
+    table.sort(folders)
+    table.sort(links)
+    assert.same(folders, links)
   end)
 
   it("has no further code that nobody runs", function()

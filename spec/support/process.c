@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "compat.h"
@@ -110,13 +111,21 @@ static int process_echoes(lua_State *L) {
   return 1;
 }
 
-/* wait(pid) -> exit status, or minus the signal that ended it */
+/* wait(pid, seconds?) -> exit status, or minus the signal that ended it; nil
+ * when it still runs after so many seconds */
 static int process_wait(lua_State *L) {
+  const struct timespec pause = {0, 10000000};
   int status;
+  int limited = !lua_isnoneornil(L, 2);
+  int left = limited ? (int)(luaL_checknumber(L, 2) * 100) : 0;
   pid_t pid = (pid_t)luaL_checkinteger(L, 1);
-  while (waitpid(pid, &status, 0) < 0) {
-    if (errno != EINTR) check(L, -1);
-  }
+  pid_t ended;
+  do {
+    ended = waitpid(pid, &status, limited ? WNOHANG : 0);
+    if (ended < 0 && errno != EINTR) check(L, -1);
+    if (ended == 0) nanosleep(&pause, NULL);
+  } while (ended < 0 || (ended == 0 && left-- > 0));
+  if (ended == 0) return 0;
   lua_pushinteger(L, WIFEXITED(status) ? WEXITSTATUS(status)
     : -WTERMSIG(status));
   return 1;

@@ -1,0 +1,61 @@
+local host = require "host"
+local page = require "credentials_page"
+
+local COMMAND = { "haproxy", "-db", "-f", "haproxy.cfg" }
+local SIGUSR1, SIGTERM = 10, 15
+
+page.describe {
+  name = "HAProxy",
+  folder = "haproxy",
+  abi = "5.3",
+  command = COMMAND,
+  statuses = { [-SIGTERM] = true }, -- as without any Lua
+}
+
+page.describe {
+  name = "HAProxy, a worker process, and a Lua state for each thread",
+  folder = "haproxy",
+  abi = "5.3",
+  command = { "haproxy", "-W", "-f", "haproxy.cfg" },
+  statuses = { [0] = true, [-SIGTERM] = true }, -- at its start it has no handler yet
+  prepare = function(place)
+    place:edit("haproxy.cfg", "lua%-load", "lua-load-per-thread")
+  end,
+}
+
+describe("HAProxy", function()
+  after_each(host.clean_up)
+
+  it("warns of what expires, from a task", function()
+    local place = host.place("haproxy", "5.3", {
+      { id = "soon", secretType = "s3", expiresAt = "2020-01-01T00:00:00Z" },
+      { id = "never", secretType = "s3" },
+    })
+    place:start((table.unpack or unpack)(COMMAND))
+    host.eventually(function()
+      return place:log():find "s3/soon expires at 2020%-01%-01T00:00:00Z"
+    end)
+  end)
+
+  it("says at its start that a key is refused, and starts", function()
+    local place = host.place("haproxy", "5.3")
+    place:write("api_key", "not-this-one")
+    place:start((table.unpack or unpack)(COMMAND))
+    host.eventually(function()
+      return place:log():find "bytenite%.secrets: authenticate: .*%(HTTP 401%)"
+    end)
+    assert.are.equal(502, (place:request("GET", "/credentials")))
+    place:assert_no_secret("not-this-one")
+  end)
+
+  -- With several threads HAProxy 2.6 itself does not always notice that all has ended.
+  it("lets a call end when it stops gracefully", function()
+    local place = host.place("haproxy", "5.3")
+    place:edit("haproxy.cfg", "global\n", "%0  nbthread 1\n")
+    place:start((table.unpack or unpack)(COMMAND))
+    local answer = page.start_slow_list(place, 1)
+    place.signal = SIGUSR1
+    assert.are.equal(0, place:stop())
+    assert.matches("^HTTP/1%.%d 200", answer())
+  end)
+end)
