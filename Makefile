@@ -213,6 +213,37 @@ doc: ## write the API reference to .build/doc/index.html; sets itself up
 	@$(RUN) $(LUA) spec/doc/reference.lua .build/doc/source
 	ldoc --fatalwarnings -c spec/doc/config.ld -d .build/doc .build/doc/source
 
+BENCH = .build/bench
+BENCH_PROGRAMS = $(addprefix $(BENCH)/,easy multi floor)
+BENCH_RUN = LUA_PATH="lua/?.lua;spec/bench/?.lua;spec/support/?.lua;;" \
+  LUA_CPATH="$(BUILD)/?.so;;" BUILD=$(BUILD) LUA=$(LUA) $(LUA)
+
+$(BENCH)/%: spec/bench/%.c spec/bench/contestant.c spec/bench/contestant.h Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $(filter %.c,$^) $(CURL_LIBS) -lssl -lcrypto
+
+$(BUILD)/meter.so: spec/bench/meter.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(LINK:$(CC)%=%) -o $@ $<
+
+.PHONY: bench bench-full bench-guard bench-programs
+bench: ## measure the speed beside that of others, in five minutes; sets itself up
+	@spec/support/setup bench $(LUA_VERSION)
+	@$(MAKE) --no-print-directory -s bench-programs
+	@$(BENCH_RUN) spec/bench/bench.lua short
+
+bench-full: ## the same with more rounds, and with Python and Node
+	@spec/support/setup bench-full $(LUA_VERSION)
+	@$(MAKE) --no-print-directory -s bench-programs
+	@$(BENCH_RUN) spec/bench/bench.lua full
+
+bench-guard: ## check instructions, system calls and memory per call against their limits
+	@spec/support/setup bench $(LUA_VERSION)
+	@$(MAKE) --no-print-directory -s bench-programs
+	@$(BENCH_RUN) spec/bench/guard.lua
+
+bench-programs: core $(BUILD)/process.so $(BUILD)/meter.so $(BENCH_PROGRAMS)
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf .build
