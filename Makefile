@@ -215,8 +215,10 @@ doc: ## write the API reference to .build/doc/index.html; sets itself up
 
 BENCH = .build/bench
 BENCH_PROGRAMS = $(addprefix $(BENCH)/,easy multi floor)
-BENCH_RUN = LUA_PATH="lua/?.lua;spec/bench/?.lua;spec/support/?.lua;;" \
-  LUA_CPATH="$(BUILD)/?.so;;" BUILD=$(BUILD) LUA=$(LUA) $(LUA)
+# A path that is set already may lead to Lua-cURL.
+BENCH_RUN = \
+  LUA_PATH="lua/?.lua;spec/bench/?.lua;spec/support/?.lua;$(if $(LUA_PATH),$(LUA_PATH););;" \
+  LUA_CPATH="$(BUILD)/?.so;$(if $(LUA_CPATH),$(LUA_CPATH););;" BUILD=$(BUILD) LUA=$(LUA) $(LUA)
 
 $(BENCH)/%: spec/bench/%.c spec/bench/contestant.c spec/bench/contestant.h Makefile
 	@mkdir -p $(@D)

@@ -173,7 +173,7 @@ end
 local function print_goals(lines)
   print("\nGoals: median [min..max] of the rounds; goal [moonshot]\n")
   for _, line in ipairs(lines) do
-    print(("%2d  %-60s  %-22s %-13s %s"):format(line.row, line.what, range_text(line.measured),
+    print(("%2d  %-66s %-20s %-12s %s"):format(line.row, line.what, range_text(line.measured),
       goal_text(line), line.verdict))
   end
 end

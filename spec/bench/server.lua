@@ -16,10 +16,15 @@ local meter = require "meter"
 local process = require "process"
 local socket = require "socket"
 
-local RECORD = '{"id":"%s","secretType":"s3","expiresAt":"2025-12-29T18:02:27.140Z",'
-  .. '"accessKey":"AKIAIOSFODNN7EXAMPLE","params":{"ANY_ADDITIONAL_PROPERTY":"text"},'
-  .. '"name":"My S3 Secret"}'
-local LIST = '{"secrets":[' .. RECORD:format("s3-secret") .. "]}"
+local RECORD = '{"id":"s3-%06d","secretType":"s3","expiresAt":"2029-12-29T18:02:%02d.%03dZ",'
+  .. '"accessKey":"AKIAIOSFODNN7E%06d","params":{"ANY_ADDITIONAL_PROPERTY":"text"},'
+  .. '"name":"Bucket of job %06d"}'
+
+local function record(number)
+  return RECORD:format(number, number // 1000 % 60, number % 1000, number, number)
+end
+
+local LIST = '{"secrets":[' .. record(1) .. "]}"
 local RECEIPT = '{"ok":true,"requestId":"5f3c9a1e-7b24-4d0c-9a55","message":"done"}'
 
 local CONFIGURATION = [[
@@ -85,12 +90,15 @@ local function run(command)
   return output
 end
 
+-- Piece by piece: the most memory that this process ever had counts for those it starts.
 local function write_listing(path, count)
-  local records = {}
+  local file = assert(io.open(path, "w"))
+  file:write('{"secrets":[')
   for number = 1, count do
-    records[number] = RECORD:format(("secret-%06d"):format(number))
+    file:write(number > 1 and "," or "", record(number))
   end
-  write(path, '{"secrets":[' .. table.concat(records, ",") .. "]}")
+  file:write("]}")
+  file:close()
 end
 
 local function free_port()
