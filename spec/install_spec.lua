@@ -51,6 +51,20 @@ describe("installing", function()
     assert.matches("^bytenite%-secrets %d", output)
   end)
 
+  it("gives a command that loads nothing from the directory in which it runs", function()
+    must(("make -s install LUA_VERSION=%s PREFIX=%s"):format(ABI, place))
+    must(("mkdir -p %s/work/bytenite/secrets/emulator"):format(place))
+    for _, name in ipairs { "cjson", "argparse", "bytenite/secrets", "bytenite/secrets/core",
+      "bytenite/secrets/emulator/server" } do
+      must(("echo 'os.exit(66)' >%s/work/%s.lua"):format(place, name))
+    end
+    must(("cd %s/work; env -u LUA_PATH -u LUA_CPATH %s/bin/bytenite-secrets version")
+      :format(place, place))
+    local _, output = shell(("cd %s/work; env -u LUA_PATH -u LUA_CPATH timeout 3 "
+      .. "%s/bin/bytenite-secrets emulator"):format(place, place))
+    assert.matches("export BYTENITE_BASE_URL=.*exit 124\n$", output)
+  end)
+
   it("without the emulator's server leaves a message that says what to install", function()
     must(("make -s install-core LUA_VERSION=%s PREFIX=%s"):format(ABI, place))
     local ok, output = require_from(place, "bytenite.secrets")
