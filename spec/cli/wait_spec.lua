@@ -77,6 +77,21 @@ describe("Waiting", function()
       assert.is_true(echoes)
     end
 
+    it("for modules that are being loaded", function()
+      for _, name in ipairs {
+        "bytenite.secrets.cli.text", "argparse", "bytenite.secrets.emulator.server",
+      } do
+        local pid, fd = process.spawn("sh", "-c", 'exec "$0" "$@" 2>&1', os.getenv "LUA", "-e", ([[
+          if jit then jit.off() end
+          package.preload["%s"] = function()
+            io.popen "kill -INT $PPID"
+            while true do end
+          end]]):format(name), "lua/bytenite-secrets", "emulator")
+        assert.are.equal("bytenite-secrets: interrupted\n", child.read_all(fd))
+        assert.are.equal(130, process.wait(pid))
+      end
+    end)
+
     it("for the service, at once", function()
       if not CAN_WAIT then return pending "no option wait" end
       emulator:fail { op = "list", delay = 25 }

@@ -24,11 +24,6 @@ local function load_commands()
   return commands
 end
 
--- What lua's own handler of Ctrl-C raises.
-local function is_interrupt(value)
-  return type(value) == "string" and value:find("interrupted!$") ~= nil
-end
-
 local function interruption(command)
   local message = "interrupted"
   if command and command.writes and service.is_awaited() then
@@ -55,7 +50,7 @@ function cli.main(words)
 
   local function ending_of(raised)
     if exit.is_ending(raised) then return raised end
-    if is_interrupt(raised) then return interruption(command) end
+    if exit.is_interrupt(raised) then return interruption(command) end
     return { code = exit.OTHER, message = debug.traceback(tostring(raised), 2) }
   end
 

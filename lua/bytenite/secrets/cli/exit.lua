@@ -42,6 +42,18 @@ function exit.is_ending(value)
   return type(value) == "table" and getmetatable(value) == Ending
 end
 
+---@param value any
+---@return boolean whether it is what lua's own handler of Ctrl-C raises
+function exit.is_interrupt(value)
+  return type(value) == "string" and value:find("interrupted!$") ~= nil
+end
+
+---Raises Ctrl-C again, which pcall has caught like any error.
+---@param raised any
+function exit.pass_interrupt(raised)
+  if exit.is_interrupt(raised) then error(raised, 0) end
+end
+
 ---@param err bytenite.secrets.Error
 ---@return integer
 function exit.code_of(err)

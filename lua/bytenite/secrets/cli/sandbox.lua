@@ -1,6 +1,8 @@
 -- Runs a Lua file that only describes data: without files, processes, modules, or a way to reach
 -- this program.
 
+local exit = require "bytenite.secrets.cli.exit"
+
 local ALLOWED = {
   "assert", "error", "ipairs", "next", "pairs", "pcall", "select", "tonumber", "tostring", "type",
 }
@@ -45,6 +47,6 @@ return function(code, path)
   if jit then jit.off(chunk, true) end -- compiled code would not notice Ctrl-C
   local ok, value = pcall(chunk)
   if ok then return value end
-  if tostring(value):find("interrupted!$") then error(value, 0) end
+  exit.pass_interrupt(value)
   return nil, tostring(value)
 end

@@ -21,8 +21,9 @@ end
 
 local function require_emulator()
   local found, module = pcall(require, "bytenite.secrets.emulator")
-  if not found then exit.fail(exit.OTHER, tostring(module)) end
-  return module
+  if found then return module end
+  exit.pass_interrupt(module)
+  exit.fail(exit.OTHER, tostring(module))
 end
 
 -- The emulator holds its keys as plain strings; they are meant for tests.
