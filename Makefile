@@ -49,8 +49,10 @@ OF_LIBCURL = $(patsubst %,spec/%_spec.lua,answer broken_server config_network co
   core leak native outcome retry round_trip secrets session status wire faults/tls)
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
+HAS_MICROHTTPD = $(shell pkg-config --exists libmicrohttpd 2>/dev/null && echo yes)
+
 .PHONY: all
-all: core $(if $(shell pkg-config --exists libmicrohttpd 2>/dev/null && echo yes),emulator) ## build the modules, the emulator's if libmicrohttpd is there
+all: core $(if $(HAS_MICROHTTPD),emulator) ## build the modules, the emulator's if libmicrohttpd is there
 
 .PHONY: core emulator
 core: $(CORE) ## build bytenite.secrets.core
@@ -75,7 +77,7 @@ $(BUILD)/%.so: spec/support/%.c Makefile
 	$(COMPILE) $(LINK:$(CC)%=%) -o $@ $<
 
 .PHONY: install install-core install-command install-emulator
-install: install-core install-command $(if $(wildcard $(EMULATOR)),install-emulator) ## install what was built (PREFIX, DESTDIR, LUA_VERSION)
+install: install-core install-command $(if $(HAS_MICROHTTPD)$(wildcard $(EMULATOR)),install-emulator) ## install (PREFIX, DESTDIR, LUA_VERSION)
 
 install-core: core
 	set -e; cd lua; find . -name '*.lua' | while read -r file; do \

@@ -44,6 +44,12 @@ describe("installing", function()
     end
   end)
 
+  it("with make needs no make before it, also for the emulator", function()
+    local steps = must(("make -n install LUA_VERSION=%s BUILD=%s/build"):format(ABI, place))
+    assert.matches("/bytenite/secrets/core%.so\n", steps)
+    assert.matches("/bytenite/secrets/emulator/server%.so\n", steps)
+  end)
+
   it("with make puts the command where it finds its modules", function()
     must(("make -s install LUA_VERSION=%s PREFIX=%s"):format(ABI, place))
     local output = must(("cd /; env -u LUA_PATH -u LUA_CPATH %s/bin/bytenite-secrets version")
