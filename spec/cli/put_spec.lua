@@ -208,6 +208,7 @@ describe("put", function()
     for _, words in ipairs {
       { "put" }, { "put", "s3" }, { "put", "s3/.." }, { "put", "s3/a", "--expires", "soon" },
       { "put", "s3/a", "--expires", "" }, { "put", "s3/a", "--expires", "2030-02-30" },
+      { "put", "s3/a", "--expires", "999999w" }, { "put", "s3/a", "--expires=-1d" },
       { "put", "s3/a", "--param", "novalue" }, { "put", "s3/a", "--param", "=x" },
       { "put", "s3/a", "--param", "a=1", "--param", "a=2" }, { "put", "s3/a", "--name", "\255" },
       { "put", "s3/a", "--name" }, { "put", "s3/a", "--key-fd", "-1" },

@@ -1,6 +1,7 @@
 -- Points in time as people write and read them: 14d, 2026-01-31, "in 12 days".
 
 local secrets = require "bytenite.secrets"
+local time = require "bytenite.secrets.time"
 
 local SECONDS = { s = 1, m = 60, h = 3600, d = 86400, w = 7 * 86400 }
 local SOON = 14 * SECONDS.d
@@ -29,7 +30,11 @@ end
 ---@return string? problem
 function expiry.moment(text)
   local seconds = expiry.duration(text)
-  if seconds then return secrets.timestamp(os.time() + seconds) end
+  if seconds then
+    local moment = time.format(os.time() + seconds)
+    if moment then return moment end
+    return nil, "a time is before the year 10000"
+  end
   if text:find("^%d%d%d%d%-%d%d%-%d%d$") then text = text .. "T00:00:00Z" end
   if text ~= "" and secrets.expires_in({ expiresAt = text }) then return text end
   return nil, "a time is a length of time from now such as 90d, a date such as 2030-01-31, or an "
