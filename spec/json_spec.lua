@@ -194,7 +194,9 @@ describe("JSON", function()
       end
       assert.equal(2 ^ 63, core.decode("9223372036854775808"))
       assert.equal("float", math.type(core.decode("9223372036854775808")))
-      assert.equal(1e30, core.decode("1" .. ("0"):rep(30)))
+      assert.equal(1e30, (core.decode("1" .. ("0"):rep(30))))
+      assert.same({ { 1e30 }, false }, { core.decode("[1" .. ("0"):rep(30) .. "]") })
+      assert.same({ { 2 ^ 64 }, true }, { core.decode("[18446744073709551616]") })
     end)
 
     it("are read up to the largest double, and not beyond", function()

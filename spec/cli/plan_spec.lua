@@ -223,6 +223,8 @@ describe("plan", function()
       [entry:format('{ "id": "a", "secretType": "s3", '
         .. '"secretKey": { "env": "A", "file": "B" } }')] = "secretKey is {",
       [entry:format('{ "id": "a", "secretType": "s3", "expiresAt": "soon" }')] = "RFC 3339",
+      [entry:format('{ "id": "a", "secretType": "s3", "params": { "n": 18446744073709551617 } }')] =
+        "an integer that this Lua would round",
     } do
       local result = plan(text)
       assert.are.equal(2, result.status, text .. result.stderr)

@@ -3,7 +3,8 @@
  *   client(options)              see client.h
  *   secret_from_*(...)           see secret_string.h
  *   encode(value)                JSON text | nil, problem
- *   decode(text)                 value | nil, problem
+ *   decode(text)                 value, exact: no integer was rounded
+ *                                | nil, problem
  *   check_record(secret)         true | nil, facts: what put would refuse
  *   check_segment(text)          true | nil, problem: as an id or secretType
  *   check_key(key)               true | nil, problem: as a secretKey
@@ -78,8 +79,8 @@ static int core_decode(lua_State *L) {
   json_report report;
   if (!buffer_append(copy, text, length)) luaL_error(L, "not enough memory");
   if (json_decode(L, copy, &report) == JSON_VALID) {
-    if (report.marks > 0) json_restore(L);
-    return 1;
+    lua_pushboolean(L, report.marks == 0 || json_restore(L));
+    return 2;
   }
   if (copy->state != BUFFER_OK) luaL_error(L, "not enough memory");
   lua_pushnil(L);

@@ -36,13 +36,16 @@ end
 
 local function parse(path)
   local code = contents_of(path)
-  local value, problem
   if path:find("%.lua$") then
-    value, problem = sandbox(code, path)
-  else
-    value, problem = core.decode(code)
+    local value, problem = sandbox(code, path)
+    if problem then fail(path, problem) end
+    return value
   end
-  if problem then fail(path, problem) end
+  local value, exact = core.decode(code)
+  if value == nil then fail(path, exact) end
+  if not exact then
+    fail(path, "holds an integer that this Lua would round; such a number goes as a string")
+  end
   return value
 end
 
