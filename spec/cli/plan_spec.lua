@@ -190,6 +190,16 @@ describe("plan", function()
       assert.are.same({}, emulator:requests())
     end)
 
+    it("quotes no key when it is no Lua", function()
+      for _, text in ipairs {
+        '"MARKER\n', "'MARKER\n", '"a" "MARKER"', '"MARKER\\999"', "3MARKER",
+      } do
+        local result = plan_lua("return { secrets = { {\n secretKey = " .. text .. " } } }")
+        assert.are.equal(2, result.status)
+        assert.matches("plan.lua:2: ", result.stderr)
+      end
+    end)
+
     it("can be interrupted", function()
       local path = command.file("plan.lua", "while true do end")
       local terminal = command.on_terminal { "plan", path, before = "echo ready;" }

@@ -42,7 +42,8 @@ end
 ---@return string? problem when it does not run
 return function(code, path)
   local chunk, message = compile(code, "@" .. path, new_environment())
-  if not chunk then return nil, message end
+  -- What it is near to may be a key that lacks a quotation mark.
+  if not chunk then return nil, (message:gsub(" near .*", "")) end
   local jit = rawget(_G, "jit")
   if jit then jit.off(chunk, true) end -- compiled code would not notice Ctrl-C
   local ok, value = pcall(chunk)
