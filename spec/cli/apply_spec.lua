@@ -187,6 +187,14 @@ describe("apply", function()
     assert.not_matches("\27", screen)
   end)
 
+  it("has a bar that fits a narrow terminal", function()
+    local path = many(40)
+    for columns, bar in pairs { [20] = "[###########] ", [10] = "[#] ", [9] = "" } do
+      local _, screen = command.watch { "apply", path, "--yes", columns = columns }
+      assert.is_truthy(screen:find("\r\27[K" .. bar .. "40/40\r\27[K", 1, true), screen)
+    end
+  end)
+
   it("with bad arguments shows its usage and sends nothing", function()
     for _, words in ipairs { { "apply" }, { "apply", "x", "--json" }, { "apply", "x", "y" } } do
       local result = command.run(words)

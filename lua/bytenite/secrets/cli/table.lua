@@ -78,7 +78,7 @@ return function(columns, rows)
     end
   end
   local widths = widths_of(columns, rows)
-  local available = terminal.width()
+  local available = terminal.width(terminal.STDOUT)
   if available then fit(widths, available, columns) end
   output.line(line_of(titles, widths))
   for _, row in ipairs(rows) do

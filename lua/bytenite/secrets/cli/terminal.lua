@@ -20,12 +20,13 @@ local terminal = {
   is = core.is_terminal,
 }
 
----@return integer? columns of standard output; nil when it is no terminal
-function terminal.width()
-  if not terminal.is(STDOUT) then return nil end
+---@param fd integer
+---@return integer? columns; nil when it is no terminal
+function terminal.width(fd)
+  if not terminal.is(fd) then return nil end
   local columns = tonumber(os.getenv("COLUMNS") or "")
   if columns and columns >= 1 then return math.floor(columns) end
-  return core.terminal_width(STDOUT)
+  return core.terminal_width(fd)
 end
 
 ---@param fd integer
