@@ -278,6 +278,15 @@ describe("bytenite.secrets", function()
       assert.equal("old", stored().secretKey)
     end)
 
+    it("sends back what should have been an object as it is", function()
+      for _, params in ipairs { "5", "true", '"text"' } do
+        emulator:fail { op = "list",
+          body = '{"secrets":[{"id":"my-key","secretType":"s3","params":' .. params .. "}]}" }
+        refused("rejected", "params", client:rotate("s3", "my-key", "new"))
+        assert.matches('"params":' .. params, last_request().body, 1, true)
+      end
+    end)
+
     it("keeps numbers that only an integer holds, or refuses with the way round it", function()
       client:put(RECORD, "old")
       local body = '{"secrets":[{"id":"my-key","secretType":"s3","params":{"n":%s}}]}'

@@ -90,7 +90,8 @@ function record.value_problem(secret)
       "make a new record, with such a number as a string"
   end
   local params = secret.params
-  if params and (#params > 0 or getmetatable(params) == core.array_mt) then
+  -- In a record of the service it may be anything.
+  if type(params) == "table" and (#params > 0 or getmetatable(params) == core.array_mt) then
     return "params", "is an array, and has to be an object"
   end
 end
