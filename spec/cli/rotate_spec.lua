@@ -59,6 +59,19 @@ describe("rotate", function()
     end
   end)
 
+  it("with options refuses a stored record that it could not write back", function()
+    for field, option in pairs { ['"params":5'] = "--param=x=1", ['"name":5'] = "--access-key=x",
+      ['"secret_key":1'] = "--name=x" } do
+      emulator:fail { op = "list",
+        body = '{"secrets":[{"id":"a","secretType":"s3",' .. field .. "}]}" }
+      local result = command.run { "rotate", "s3/a", option, input = KEY }
+      assert.are.equal(2, result.status)
+      assert.matches("^bytenite%-secrets: the stored record cannot be kept: secret%.[^\n]+\n$",
+        result.stderr)
+    end
+    assert.are.equal("MARKER-old", emulator:secrets()[1].secretKey)
+  end)
+
   it("with bad arguments shows its usage and sends nothing", function()
     for _, words in ipairs {
       { "rotate" }, { "rotate", "s3" }, { "rotate", "s3/a", "--expires", "x" },

@@ -1,6 +1,7 @@
 local exit = require "bytenite.secrets.cli.exit"
 local key = require "bytenite.secrets.cli.key"
 local metadata = require "bytenite.secrets.cli.metadata"
+local record = require "bytenite.secrets.record"
 local receipts = require "bytenite.secrets.cli.receipts"
 local service = require "bytenite.secrets.cli.service"
 local values = require "bytenite.secrets.cli.values"
@@ -25,6 +26,8 @@ end
 -- As client:rotate, with changes to the record.
 local function replace(client, options, secret_key)
   local secret = exit.check(client:get(options.secret.secretType, options.secret.id))
+  local problem = record.problem(secret)
+  if problem then exit.fail(exit.USAGE, "the stored record cannot be kept: " .. problem) end
   metadata.apply(options, secret)
   return exit.check(client:put(secret, secret_key))
 end
