@@ -252,6 +252,7 @@ describe("plan", function()
     for _, words in ipairs {
       { "plan" }, { "plan", path, path }, { "plan", path, "--prune", "" },
       { "plan", path, "--prune", ":x" }, { "plan", path, "--prune", "s3:" },
+      { "plan", path, "--prune", "s3", "--prune", "gcp" },
       { "plan", path, "--max-delete", "x" }, { "plan", path, "--max-delete", "-1" },
       { "plan", path, "--yes" },
     } do

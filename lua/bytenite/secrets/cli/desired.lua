@@ -16,7 +16,7 @@ function desired.define(command)
   command:argument("file", "A JSON file, or a .lua file that returns the same."):argname("FILE")
   command:option("--prune", "Delete stored secrets of this type that the file does not have; with "
     .. "a pattern such as test-* only those with such an id."):argname("TYPE[:GLOB]")
-    :convert(values.prune)
+    :convert(values.prune):overwrite(false)
   command:option("--max-delete", "Refuse to delete more than this; 10 by default."):argname("N")
     :convert(values.whole(0, 999999999))
 end
