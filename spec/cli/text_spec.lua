@@ -1,5 +1,6 @@
 -- Text from outside on its way to a terminal.
 
+local cjson = require "cjson"
 local command = require "command"
 local emulators = require "bytenite.secrets.emulator"
 local environment = require "environment"
@@ -132,6 +133,19 @@ describe("Hostile records", function()
       assert.are.equal(0, result.status)
       assert_harmless(result.stdout)
       assert_harmless(result.stderr)
+    end
+  end)
+
+  it("do not disturb a message", function()
+    for _, text_of in ipairs(HOSTILE) do
+      emulator:fail { op = "list", status = 400,
+        body = cjson.encode({ error = { message = text_of }, requestId = text_of }) }
+      local result = command.run { "list" }
+      assert.are.equal(5, result.status)
+      assert_harmless(result.stderr)
+      for line in result.stderr:gmatch("[^\n]+") do
+        assert.are.equal(line, text.clean(line))
+      end
     end
   end)
 

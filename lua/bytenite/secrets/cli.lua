@@ -51,7 +51,8 @@ function cli.main(words)
   local function ending_of(raised)
     if exit.is_ending(raised) then return raised end
     if exit.is_interrupt(raised) then return interruption(command) end
-    return { code = exit.OTHER, message = debug.traceback(tostring(raised), 2) }
+    local trace = debug.traceback(tostring(raised), 2):gsub("\t", "  ")
+    return { code = exit.OTHER, message = trace }
   end
 
   local ok, result = xpcall(run, ending_of)

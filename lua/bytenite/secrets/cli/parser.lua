@@ -1,7 +1,6 @@
 -- Reads the command line. lua-argparse does it; help, usage and shell completion come from there.
 
 local exit = require "bytenite.secrets.cli.exit"
-local text = require "bytenite.secrets.cli.text"
 
 local NAME = "bytenite-secrets"
 
@@ -95,7 +94,7 @@ function parser.new(commands)
   local root = require_argparse()(NAME, DESCRIPTION, EPILOG)
   root:command_target("command"):help_max_width(80)
   function root.error(_, message)
-    exit.usage((message:gsub("[^\n]+", text.clean)))
+    exit.usage(message)
   end
   local parts = {}
   for _, command in ipairs(commands) do

@@ -16,7 +16,7 @@ end
 function receipts.tell(done, receipt)
   if receipt.absent then done = done .. ", which was not there" end
   if receipt.requestId then done = ("%s (request %s)"):format(done, receipt.requestId) end
-  terminal.remark(text.clean(done))
+  terminal.remark(done)
 end
 
 return receipts

@@ -4,6 +4,7 @@
 
 local core = require "bytenite.secrets.core"
 local exit = require "bytenite.secrets.cli.exit"
+local text = require "bytenite.secrets.cli.text"
 
 local STDIN, STDOUT, STDERR = 0, 1, 2
 
@@ -36,36 +37,36 @@ function terminal.draws(fd)
 end
 
 ---Text in a colour, where the descriptor shows colours.
----@param text string
+---@param words string
 ---@param colour "red"|"green"|"yellow"|nil
 ---@param fd integer
 ---@return string
-function terminal.paint(text, colour, fd)
+function terminal.paint(words, colour, fd)
   local unwanted = (os.getenv("NO_COLOR") or "") ~= ""
-  if not colour or unwanted or not terminal.draws(fd) then return text end
-  return ("\27[%sm%s\27[0m"):format(COLOURS[colour], text)
+  if not colour or unwanted or not terminal.draws(fd) then return words end
+  return ("\27[%sm%s\27[0m"):format(COLOURS[colour], words)
 end
 
 local status_shown = false
 
 ---Shows a line that the next one replaces, where there is a terminal for it.
----@param text string? nil takes it away
-function terminal.status(text)
-  if not (text or status_shown) or not terminal.draws(STDERR) then return end
-  io.stderr:write("\r\27[K", text or "")
-  status_shown = text ~= nil
+---@param words string? nil takes it away
+function terminal.status(words)
+  if not (words or status_shown) or not terminal.draws(STDERR) then return end
+  io.stderr:write("\r\27[K", words or "")
+  status_shown = words ~= nil
 end
 
----@param text string
-function terminal.note(text)
+---@param words string of one line or several; the service's own may be among them
+function terminal.note(words)
   terminal.status(nil)
-  io.stderr:write("bytenite-secrets: ", text, "\n")
+  io.stderr:write("bytenite-secrets: ", (words:gsub("[^\n]+", text.clean)), "\n")
 end
 
 ---A note that only people care for.
----@param text string
-function terminal.remark(text)
-  if terminal.is(STDERR) then terminal.note(text) end
+---@param words string
+function terminal.remark(words)
+  if terminal.is(STDERR) then terminal.note(words) end
 end
 
 ---Waits in steps, between which Lua notices Ctrl-C.
