@@ -134,6 +134,13 @@ describe("put", function()
       end)())
     end)
 
+    it("from no descriptor that would show what is typed", function()
+      local status, screen = command.watch { "put", "s3/a", "--key-fd", "0" }
+      assert.are.equal(2, status)
+      assert.matches("%-%-key%-fd names a terminal, which would show the key", screen)
+      assert.are.same({}, emulator:requests())
+    end)
+
     it("from whoever sits at the terminal, without showing it", function()
       local terminal = command.on_terminal { "put", "s3/a" }
       terminal:expect "Key of s3/a (not shown): "

@@ -55,6 +55,10 @@ function key.read(options)
     return warn_of_newline(exit.check(secrets.from_env(options.key_env, { unset = true })))
   end
   if options.key_fd then
+    if terminal.is(options.key_fd) then
+      exit.usage("--key-fd names a terminal, which would show the key; without it the key is asked "
+        .. "for, and not shown")
+    end
     terminal.wait_for_input(options.key_fd)
     return warn_of_newline(exit.check(secrets.from_fd(options.key_fd)))
   end
