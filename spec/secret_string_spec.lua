@@ -91,6 +91,7 @@ describe("SecretString", function()
         refused("config", path .. " can be read by others %(mode " .. mode .. "%)",
           secrets.from_file(path))
         refused("config", "can be read by others", secrets.from_file(path, { shared = false }))
+        assert.equal("chmod 600, or pass shared = true", select(2, secrets.from_file(path)).hint)
       end
     end)
 

@@ -80,6 +80,15 @@ describe("bytenite-secrets", function()
     assert.matches("Next: set BYTENITE_API_KEY or BYTENITE_API_KEY_FILE\n$", result.stderr)
   end)
 
+  it("with an API key in a file that others can read says what to do", function()
+    local path = command.file("api_key", "MARKER")
+    os.execute("chmod 644 " .. path)
+    environment.set { BYTENITE_API_KEY_FILE = path }
+    local result = command.run { "list" }
+    assert.are.equal(2, result.status)
+    assert.matches("can be read by others %(mode 0644%)\n  Next: chmod 600\n$", result.stderr)
+  end)
+
   it("without lua-argparse says what to install", function()
     local script = [[
       package.preload.argparse = function() error "missing" end

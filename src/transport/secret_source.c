@@ -50,7 +50,7 @@ static const char *check_file(int fd, bool shared, char mode[8]) {
   if (!S_ISREG(info.st_mode)) return "is not a regular file";
   snprintf(mode, 8, "%04o", (unsigned)(info.st_mode & 07777));
   if (!shared && (info.st_mode & 077) != 0) {
-    return "can be read by others (mode %s): chmod 600, or pass shared = true";
+    return "can be read by others (mode %s)";
   }
   return NULL;
 }

@@ -41,7 +41,7 @@ local function file_credential(path)
   end
 end
 
-local FILE_HINT = "a file that others may read goes through option api_key: "
+local FILE_HINT = "chmod 600; a file that others may read goes through option api_key: "
   .. "secrets.from_file(path, { shared = true })"
 
 ---@return bytenite.secrets.CredentialSource?
@@ -63,7 +63,7 @@ local function from_environment()
   if name == "BYTENITE_API_KEY_FILE" then
     source.value = file_credential(environment.get(name))
     secret, text = source.value()
-    local hint = text and text:find("shared", 1, true) and FILE_HINT or nil
+    local hint = text and text:find("read by others", 1, true) and FILE_HINT or nil
     if not secret then return nil, errors.config(text, hint) end
   else
     secret, text = core.secret_from_env(name)

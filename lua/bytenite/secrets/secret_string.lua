@@ -54,7 +54,12 @@ function secret_string.from_file(path, options, ...)
   if has_zero_byte(path) then
     return result("from_file", "config", "path", nil, "holds a zero byte")
   end
-  return result("from_file", "config", path, core.secret_from_file(path, options.shared))
+  local secret, err = result("from_file", "config", path,
+    core.secret_from_file(path, options.shared))
+  if err and err.message:find("read by others", 1, true) then
+    err.hint = "chmod 600, or pass shared = true"
+  end
+  return secret, err
 end
 
 ---Reads an environment variable.

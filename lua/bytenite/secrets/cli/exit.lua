@@ -70,8 +70,10 @@ local HINTS = {
   tls = "check the machine's clock and the CA certificates: bytenite-secrets doctor",
 }
 local CREDENTIAL_HINT = "set BYTENITE_API_KEY or BYTENITE_API_KEY_FILE"
+local FILE_HINT = "chmod 600"
 
 local function hint_of(err)
+  if err.message:find("read by others", 1, true) then return FILE_HINT end
   if err.kind == "config" and err.hint and err.hint:find("api_key", 1, true) then
     return CREDENTIAL_HINT
   end

@@ -7,7 +7,7 @@ local secrets = require "bytenite.secrets"
 local terminal = require "bytenite.secrets.cli.terminal"
 local values = require "bytenite.secrets.cli.values"
 
-local FILE_HINT = "Next: a file that others may read can come through standard input: < FILE"
+local FILE_HINT = ", or let the key come through standard input: < FILE"
 
 local key = {}
 
@@ -26,7 +26,7 @@ local function from_file(path)
   local secret, err = secrets.from_file(path)
   if secret then return secret end
   local words = exit.words_of(err)
-  if words:find("read by others", 1, true) then words = words .. "\n  " .. FILE_HINT end
+  if words:find("read by others", 1, true) then words = words .. FILE_HINT end
   exit.fail(exit.code_of(err), words)
 end
 
