@@ -2,6 +2,7 @@
 
 local command = require "command"
 local environment = require "environment"
+local secrets = require "bytenite.secrets"
 local shell = require "shell"
 local terminals = require "terminal"
 
@@ -52,6 +53,15 @@ describe("bytenite-secrets", function()
       assert.matches("bytenite%-secrets " .. name, examples)
       for line in result.stdout:gmatch("[^\n]+") do
         assert.is_true(#line <= 80, line)
+      end
+    end
+  end)
+
+  it("--help has examples that can be typed without a warning", function()
+    for _, name in ipairs(COMMANDS) do
+      local examples = command.run({ name, "--help" }).stdout:match("\nExamples?:\n(.*)$")
+      for secret_type, id in examples:gmatch(" (%w+)/([%w_-]+)") do
+        assert.are.same({ true, {} }, { secrets.validate { secretType = secret_type, id = id } })
       end
     end
   end)

@@ -14,7 +14,7 @@ local values = { duration = expiry.duration, moment = expiry.moment }
 ---@return string? problem
 function values.address(word)
   local secret_type, id = word:match("^([^/]+)/(.+)$")
-  if not id then return nil, "a secret is named as TYPE/ID, such as s3/my-key" end
+  if not id then return nil, "a secret is named as TYPE/ID, such as s3/my_key" end
   local address = { secretType = secret_type, id = id }
   local ok, err = secrets.validate(address)
   if not ok then return nil, exit.message_of(err) end

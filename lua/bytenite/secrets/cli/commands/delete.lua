@@ -11,8 +11,8 @@ local delete = {
   writes = true,
   description = "Remove secrets. Before several are removed you are asked.",
   examples = {
-    "bytenite-secrets delete s3/my-key",
-    "bytenite-secrets delete --yes --missing-ok s3/my-key other/my-token",
+    "bytenite-secrets delete s3/my_key",
+    "bytenite-secrets delete --yes --missing-ok s3/my_key other/my_token",
   },
 }
 

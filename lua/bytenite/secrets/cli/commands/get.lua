@@ -11,7 +11,7 @@ local FIRST = { "secretType", "id", "name", "accessKey", "expiresAt", "params" }
 
 local get = {
   summary = "Show one secret; its key cannot be read.",
-  examples = { "bytenite-secrets get s3/my-key --json" },
+  examples = { "bytenite-secrets get s3/my_key --json" },
 }
 
 function get.define(command)

@@ -11,8 +11,8 @@ local put = {
   description = "Store a secret, or replace it. The key is asked for on a terminal, and otherwise "
     .. "read from standard input, without one newline at its end.",
   examples = {
-    "bytenite-secrets put s3/my-key --access-key AKIA... --expires 90d",
-    "pass show my-key | bytenite-secrets put other/my-key",
+    "bytenite-secrets put s3/my_key --access-key AKIA... --expires 90d",
+    "pass show my-key | bytenite-secrets put other/my_key",
   },
 }
 

@@ -12,8 +12,8 @@ local rotate = {
   description = "Give a stored secret a new key, which is read as by put. All else stays, but for "
     .. "what the options change.",
   examples = {
-    "bytenite-secrets rotate s3/my-key --access-key AKIA... --expires 90d",
-    "new-key | bytenite-secrets rotate other/my-key",
+    "bytenite-secrets rotate s3/my_key --access-key AKIA... --expires 90d",
+    "openssl rand -hex 32 | bytenite-secrets rotate other/my_token",
   },
 }
 
