@@ -224,6 +224,8 @@ describe("plan", function()
       [entry:format("null")] = "secrets%[1%] is no object",
       [entry:format("{}")] = "secrets%[1%]: .*secretType is missing",
       [entry:format('{ "id": 1, "secretType": "s3" }')] = "secrets%[1%]: .*id: string expected",
+      [entry:format('{ "id": "a", "secretType": "s3", "name": null }')] = "%]: name is null",
+      [entry:format('{ "id": "a", "secretType": "s3", "secretKey": null }')] = "Key is null",
       [entry:format('{ "id": "..", "secretType": "s3" }')] = "secrets%[1%]: id",
       [entry:format('{ "id": "a", "secret_type": "s3" }')] = "written secretType",
       [entry:format('{ "id": "a", "secretType": "s3", "secretKey": 1 }')] = "secretKey is {",

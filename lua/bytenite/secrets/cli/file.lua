@@ -71,6 +71,9 @@ local function entry_of(path, position, described)
   if type(described) ~= "table" then fail(path, where .. " is no object") end
   local secret = {}
   for name, value in pairs(described) do
+    if value == secrets.null then
+      fail(path, ("%s: %s is null; what has no value is left out"):format(where, name))
+    end
     if name ~= "secretKey" then secret[name] = value end
   end
   local ok, err = secrets.validate(secret)
