@@ -4,9 +4,9 @@
 return {
   libcurl = {
     ["7.88.1"] = {
-      instructions = { list = 134200, put = 226700, delete = 160500 },
-      allocations = { list = 70.1, put = 86.1, delete = 73.4 },
-      system_calls = { list = 6, put = 6, delete = 6 },
+      instructions = { list = 128800, put = 199000, delete = 134500 },
+      allocations = { list = 53, put = 67, delete = 53 },
+      system_calls = { list = 7, put = 7, delete = 7 },
     },
   },
   growth = { resident = 256, heap = 64 }, -- KiB, without slack
