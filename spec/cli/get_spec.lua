@@ -13,7 +13,7 @@ describe("get", function()
       { id = "my_key", secretType = "s3", name = "My key", accessKey = "AKIA",
         expiresAt = "2999-01-31T00:00:00Z", params = { region = "eu", list = { 1, 2 } },
         extra = 7 },
-      { id = "a/b/c", secretType = "other" },
+      { id = "a/b/c", secretType = "other" }, { id = "x", secretType = "--key" },
     } })
     environment.set { BYTENITE_BASE_URL = emulator.url, BYTENITE_API_KEY = emulator.api_key }
   end)
@@ -63,6 +63,11 @@ extra       7
   it("takes an id with slashes", function()
     local result = command.run { "get", "other/a/b/c" }
     assert.are.equal("secretType  other\nid          a/b/c\n", result.stdout)
+  end)
+
+  it("takes what looks like an option after --", function()
+    assert.are.equal("secretType  --key\nid          x\n",
+      command.run({ "get", "--", "--key/x" }).stdout)
   end)
 
   it("ends with 4 when there is none", function()

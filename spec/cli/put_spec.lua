@@ -154,6 +154,17 @@ describe("put", function()
         (command.check(screen):gsub("\r", "")))
     end)
 
+    it("from nobody who ends the prompt", function()
+      local terminal = command.on_terminal { "put", "s3/a" }
+      terminal:expect "(not shown): "
+      terminal:type "\4"
+      local status, screen, echoes = terminal:finish()
+      assert.are.equal(130, status)
+      assert.matches("the prompt was ended without an answer", screen)
+      assert.is_true(echoes)
+      assert.are.same({}, emulator:requests())
+    end)
+
     it("never from an argument, and says why", function()
       for _, words in ipairs {
         { "put", "s3/a", "--key", KEY }, { "put", "s3/a", "--key=" .. KEY },

@@ -2,6 +2,7 @@
 
 local cjson = require "cjson"
 local command = require "command"
+local core = require "bytenite.secrets.core"
 local emulators = require "bytenite.secrets.emulator"
 local environment = require "environment"
 local text = require "bytenite.secrets.cli.text"
@@ -55,6 +56,19 @@ describe("Text that is shown", function()
     assert.are.equal(1, text.width("e\204\129"))
     assert.are.equal(4, text.width("\230\188\162\229\173\151"))
     assert.are.equal(2, text.width("\240\159\152\128"))
+  end)
+
+  it("is ASCII where the system knows no UTF-8, apart from the ellipsis", function()
+    local width = core.character_width
+    core.character_width = function(character)
+      if #character == 1 then return width(character) end
+    end
+    local clean = text.clean "\195\169bcdefghi"
+    local cut = text.cut(clean, 10)
+    local columns = text.width(cut)
+    core.character_width = width
+    assert.are.same({ "\\xC3\\xA9bcdefghi", "\\xC3\\xA9b\226\128\166", 10 },
+      { clean, cut, columns })
   end)
 
   it("is cut between characters", function()
@@ -133,6 +147,17 @@ describe("Hostile records", function()
       assert.are.equal(0, result.status)
       assert_harmless(result.stdout)
       assert_harmless(result.stderr)
+    end
+  end)
+
+  it("written from right to left turn nothing around on a terminal", function()
+    local isolated = "\226\129\168" .. "\215\169\215\156\215\149\215\157 1" .. "\226\129\169"
+    for _, words in ipairs { { "list" }, { "get", "s3/id8" } } do
+      words.columns = 200
+      local _, screen = command.watch(words)
+      assert.is_truthy(screen:find(isolated, 1, true), screen)
+      words.columns = nil
+      assert.is_nil(command.run(words).stdout:find("\226\129\168", 1, true))
     end
   end)
 

@@ -59,13 +59,18 @@ function text.clean(value)
   return value
 end
 
+-- Where the system knows no UTF-8, the ellipsis is all there is of it.
+local function width_of(character)
+  return core.character_width(character) or 1
+end
+
 ---@param clean string
 ---@return integer columns
 function text.width(clean)
   if not clean:find("[\128-\255]") then return #clean end
   local columns = 0
   for character in clean:gmatch(CHARACTER) do
-    columns = columns + core.character_width(character)
+    columns = columns + width_of(character)
   end
   return columns
 end
@@ -78,7 +83,7 @@ function text.cut(clean, columns)
   if #clean <= columns or text.width(clean) <= columns then return clean end
   local kept, left = {}, columns - 1
   for character in clean:gmatch(CHARACTER) do
-    left = left - core.character_width(character)
+    left = left - width_of(character)
     if left < 0 then break end
     kept[#kept + 1] = character
   end
