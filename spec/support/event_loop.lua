@@ -27,17 +27,21 @@ local function selectable(fd)
   return { getfd = function() return fd end }
 end
 
+local function pack(...)
+  return { n = select("#", ...), ... } -- there may be nil among them
+end
+
 -- Goes on with a task until it waits for something again: it yields a descriptor or nil, and the
 -- time when it wants to be resumed in any case.
 local function resume(self, task)
-  local results = { coroutine.resume(task.thread) }
+  local results = pack(coroutine.resume(task.thread))
   if not results[1] then
     self:drop(task)
     error(results[2], 0)
   end
   if coroutine.status(task.thread) == "dead" then
     self:drop(task)
-    task.results = { n = #results - 1, unpack(results, 2) }
+    task.results = pack(unpack(results, 2, results.n))
   else
     task.fd, task.wakes = results[2], results[3]
   end
@@ -53,7 +57,7 @@ function Loop:drop(task)
 end
 
 function Loop:start(body, ...)
-  local arguments = { n = select("#", ...), ... }
+  local arguments = pack(...)
   local task = { wakes = 0 }
   task.thread = coroutine.create(function()
     return body(unpack(arguments, 1, arguments.n))
