@@ -2,7 +2,8 @@
 --
 --   bench.lua short|full
 --
--- Prints tables, and writes results.json and results.svg into .build/bench.
+-- Prints tables, and writes results.json and results.svg into .build/bench. Those of a run on a
+-- quiet machine are kept beside this file, for README.md.
 
 local batches = require "batches"
 local calls = require "calls"

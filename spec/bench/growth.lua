@@ -8,15 +8,20 @@ growth.RESIDENT, growth.HEAP = "growth resident", "growth heap"
 
 local EACH = 3 -- operations of one turn
 
----Adds KiB to the samples.
-function growth.round(server, samples)
-  local resident, heap = measure.numbers {
+---@return number resident KiB in memory
+---@return number heap KiB of Lua's heap
+function growth.measure(server)
+  return measure.numbers {
     contestant = "bytenite",
     job = "growth",
     url = server.http,
     warmup = 1000 // EACH,
     count = 99000 // EACH,
   }
+end
+
+function growth.round(server, samples)
+  local resident, heap = growth.measure(server)
   samples:add(growth.RESIDENT, resident)
   samples:add(growth.HEAP, heap)
 end

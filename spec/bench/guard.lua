@@ -5,48 +5,63 @@ local growth = require "growth"
 local limits = require "limits"
 local measure = require "measure"
 local meter = require "meter"
-local Samples = require "samples"
 local server = require "server"
 
 local SLACK = 1.05
+local ATTEMPTS = 3
 
 local passed, failed = 0, 0
 
-local function check(what, value, limit)
+-- A busy machine can only add to a count, as when an answer has to be waited for once more; so the
+-- least of a few attempts counts.
+local function check(what, limit, take)
+  local value = take()
+  for _ = 2, ATTEMPTS do
+    if value <= limit then break end
+    value = math.min(value, take())
+  end
   local ok = value <= limit
   if ok then passed = passed + 1 else failed = failed + 1 end
   print(("%-6s %-36s %10.1f, at most %10.1f"):format(ok and "ok" or "FAILED", what, value, limit))
 end
 
--- These depend on libcurl, and are told apart by its version.
-local function check_counts(running, libcurl)
-  local known = limits.libcurl[libcurl]
+local function platform()
+  local pipe = io.popen("uname -m")
+  local machine = pipe:read("l")
+  pipe:close()
+  return require("bytenite.secrets").info().libcurl .. " " .. machine
+end
+
+local function check_counts(running)
+  local known = limits.calls[platform()]
   if not known then
-    print(("skipped: there are no limits for the calls of libcurl %s"):format(libcurl))
+    print("skipped: there are no limits for the calls of libcurl " .. platform())
     return
   end
   for _, measured in ipairs { "instructions", "allocations", "system_calls" } do
     for _, operation in ipairs { "list", "put", "delete" } do
       check(("%s of a %s"):format(measured:gsub("_", " "), operation),
-        measure[measured] { contestant = "bytenite", job = operation, url = running.http },
-        known[measured][operation] * SLACK)
+        known[measured][operation] * SLACK, function()
+          return measure[measured] { contestant = "bytenite", job = operation, url = running.http }
+        end)
     end
   end
 end
 
 local function check_growth(running)
-  local samples = Samples.new()
-  growth.round(running, samples)
-  check("KiB in memory, by 99,000 calls", samples:summary(growth.RESIDENT).median,
-    limits.growth.resident)
-  check("KiB of Lua's heap, by 99,000 calls", samples:summary(growth.HEAP).median,
-    limits.growth.heap)
+  local resident, heap = growth.measure(running)
+  check("KiB in memory, by 99,000 calls", limits.growth.resident, function()
+    return resident
+  end)
+  check("KiB of Lua's heap, by 99,000 calls", limits.growth.heap, function()
+    return heap
+  end)
 end
 
 local cpus = meter.cpus()
 local running = server.start(cpus[#cpus])
 local ok, problem = xpcall(function()
-  check_counts(running, require("bytenite.secrets").info().libcurl)
+  check_counts(running)
   check_growth(running)
 end, debug.traceback)
 running.stop()
