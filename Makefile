@@ -172,10 +172,12 @@ asan: setup-test ## run the specs under AddressSanitizer and UBSan
 	  LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
 	  SPEC_SLOW=4 LSAN_OPTIONS=suppressions=spec/support/lsan.supp:print_suppressions=0"
 
+# It looks at the process of the specs alone, so those of other processes are left out.
 .PHONY: valgrind
 valgrind: setup-test ## run the specs under valgrind's memcheck
 	@$(MAKE) --no-print-directory -s core emulator
-	@$(MAKE) --no-print-directory -s spec PREFIXED="env SPEC_SLOW=10 valgrind -q \
+	@$(MAKE) --no-print-directory -s spec SPECS="$(filter-out spec/cli/% $(patsubst %,spec/%_spec.lua, \
+	  annotations bulk_process hardening install memscan native),$(SPECS))" PREFIXED="env SPEC_SLOW=10 valgrind -q \
 	  --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	  --errors-for-leak-kinds=definite"
 
