@@ -141,7 +141,8 @@ local function rounded(value)
 end
 
 local KEY_ORDER = {
-  "machine", "goals", "calls", "curve", "samples", "row", "what", "scheme", "operation",
+  "machine", "date", "version", "cpu", "cpus", "kernel", "lua", "libcurl", "tls", "cjson", "nginx",
+  "goals", "calls", "curve", "samples", "row", "what", "scheme", "operation",
   "contestant", "label", "name", "microseconds", "ratio", "measured", "min", "median", "max",
   "goal", "moonshot", "verdict", "concurrency", "multi", "bytenite",
 }

@@ -13,7 +13,7 @@ local FOREIGN = {
   easy = { PROGRAMS .. "easy" },
   multi = { PROGRAMS .. "multi" },
   floor = { PROGRAMS .. "floor" },
-  python_requests = { "python3", "spec/bench/contestants/python_requests.py" },
+  python_requests = { "/usr/bin/python3", "spec/bench/contestants/python_requests.py" },
   node_fetch = { "node", "spec/bench/contestants/node_fetch.js" },
 }
 

@@ -14,10 +14,10 @@ set key off
 set title "CPU per put over HTTPS"
 set xlabel "microseconds, logarithmic"
 set logscale x
-set xrange [5:50000]
+set xrange [5:100000]
 set yrange [-%d-0.5:-0.5]
 plot $calls using 2:1:4:ytic(3) with points pt 7 ps 0.9 lc rgb variable, \
-  $calls using ($2*1.35):1:2 with labels left
+  $calls using ($2*1.35):1:5 with labels left
 
 set title "256 puts that take 20 ms each"
 set xlabel "at once, logarithmic"
@@ -52,14 +52,15 @@ local function block(name, rows)
   return ("$%s << END\n%s\nEND\n"):format(name, table.concat(lines, "\n"))
 end
 
----@return table[] rows position, microseconds, label, colour
+---@return table[] rows position, microseconds, label, colour, text
 local function bars(results)
   local rows = {}
   for _, result in ipairs(results.calls) do
     if result.operation == "put" and result.scheme == "https" then
       local ours = result.contestant == "bytenite"
-      rows[#rows + 1] = { -#rows - 1, result.microseconds.median, ("%q"):format(result.label),
-        ours and OURS or OTHERS }
+      local value = result.microseconds.median
+      rows[#rows + 1] = { -#rows - 1, value, ("%q"):format(result.label), ours and OURS or OTHERS,
+        (value < 100 and "%.1f" or "%.0f"):format(value) }
     end
   end
   return rows
