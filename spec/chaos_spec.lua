@@ -4,7 +4,7 @@ local core = require "bytenite.secrets.core"
 local emulators = require "bytenite.secrets.emulator"
 local secrets = require "bytenite.secrets"
 
-local CALLS = 10000
+local CALLS = math.floor(10000 / (tonumber(os.getenv("SPEC_SLOW")) or 1))
 local KEYS = 20
 local ABSENT = "(absent)"
 
