@@ -7,7 +7,7 @@ local service = require "service"
 
 if not event_loop.works then return end
 
-local DELAY = 0.2 * faults.SLOW
+local DELAY = 0.6 * faults.SLOW
 
 local emulator, client, loop
 
