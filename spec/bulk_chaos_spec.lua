@@ -183,9 +183,9 @@ describe("A hundred thousand calls", function()
         if round == 10 then rss, heap = resident() end
       end
       local rss_now, heap_now = resident()
-      assert.is_true(heap_now - heap < 100, ("%.1f KiB of Lua more"):format(heap_now - heap))
+      assert.is_true(heap_now - heap < 100, ("%g KiB of Lua more"):format(heap_now - heap))
       if faults.SLOW > 1 then return end -- sanitizers keep what is freed
-      assert.is_true(rss_now - rss < 2048, ("%.1f KiB more"):format(rss_now - rss))
+      assert.is_true(rss_now - rss < 2048, ("%g KiB more"):format(rss_now - rss))
     end)
   end
 end)

@@ -11,6 +11,11 @@
 --                 undisturbed: the same once more, with the same client if there is one
 
 local settings = ...
+local operation = settings.operation
+
+-- Puts at once: "bulk" by blocking, "loop" with settings.wait.
+local MANY = 3
+local at_once = operation == "bulk" or operation == "loop"
 
 -- What the server answers ------------------------------------------------------------------------
 
@@ -41,6 +46,13 @@ local function record(id)
   }
 end
 
+local function are_receipts(receipts)
+  for _, receipt in ipairs(receipts) do
+    if not is_receipt("request-put")(receipt) then return false end
+  end
+  return #receipts == MANY
+end
+
 local RIGHT = {
   list = is_list,
   put = is_receipt("request-put"),
@@ -55,13 +67,23 @@ local RIGHT = {
   untrusted = function()
     return false
   end,
+  bulk = are_receipts,
+  loop = are_receipts,
 }
 
 -- Through the core --------------------------------------------------------------------------------
 
 local core = require "bytenite.secrets.core"
 local layers = { core = {}, policy = {} }
-local operation = settings.operation
+
+-- Of several failures the first that is not allowed, else the first.
+local function worst(failures)
+  local layer = layers[settings.layer]
+  for _, failure in ipairs(failures) do
+    if not layer.reasons[settings.class][layer.describe(failure)] then return failure end
+  end
+  return failures[1]
+end
 
 -- What a constructor returns in place of facts. A shortage of memory is always said to be one.
 local function problem_facts(problem)
@@ -76,6 +98,7 @@ function layers.core.open()
     connect_timeout = 5,
     max_response_bytes = 1048576,
     user_agent = "torture",
+    pollable = operation == "loop",
   }
   if not client then return problem_facts(problem) end
   return client
@@ -93,7 +116,48 @@ local function core_put(client, id, seconds)
   return client:put(record(id), key, seconds)
 end
 
+-- Starts them all; whatever happens then, each of them ends.
+local function start_puts(client, id, seconds)
+  local key, problem = core.secret_from_string(settings.secret_key)
+  if not key then return problem_facts(problem) end
+  local calls = {}
+  for number = 1, MANY do
+    local call, failure = client:put(record(id .. number), key, seconds, true)
+    if not call then return nil, failure end
+    calls[number] = call
+  end
+  return calls
+end
+
+local function one_done(client, calls)
+  if operation == "bulk" then return core.first_done(calls) or client:poll(calls, 1) end
+  local fd, seconds = client:run()
+  local index = core.first_done(calls)
+  if not index then settings.wait(fd, seconds) end
+  return index
+end
+
+local function core_many(client, id, seconds)
+  local calls, problem = start_puts(client, id, seconds)
+  if not calls then return nil, problem end
+  local receipts, failures, sends = {}, {}, 0
+  while #calls > 0 do
+    local index = one_done(client, calls)
+    if index then
+      local receipt, detail = client:collect(table.remove(calls, index))
+      table.insert(receipt and receipts or failures, receipt or detail)
+      sends = sends + (receipt and detail or detail.sends)
+    end
+  end
+  if #failures == 0 then return receipts, sends end
+  local failure = worst(failures)
+  failure.sends = sends
+  return nil, failure
+end
+
 layers.core.run = {
+  bulk = core_many,
+  loop = core_many,
   list = function(client, id, seconds)
     return client:list(id, seconds)
   end,
@@ -147,6 +211,7 @@ if settings.layer == "policy" then
       ca_file = settings.ca_file,
       ignore_env = true,
       retries = 0,
+      wait = operation == "loop" and settings.wait or nil,
     }
   end
 
@@ -156,7 +221,29 @@ if settings.layer == "policy" then
     return client:put(record(id), key, call)
   end
 
+  -- The requests of those that succeeded are not counted.
+  local function policy_many(client, id, call)
+    local items, key, problem = {}, secrets.from_string(settings.secret_key)
+    if not key then return nil, problem end
+    for number = 1, MANY do
+      items[number] = { secret = record(id .. number), secretKey = key }
+    end
+    local report = client:put_all(items, { concurrency = 2, deadline = call.timeout })
+    local receipts, failures, sends, ambiguous = {}, {}, 0, report.done > 0
+    for _, result in ipairs(report.results) do
+      table.insert(result.ok and receipts or failures, result.receipt or result.err)
+      sends = sends + (result.ok and 0 or result.err.sends)
+      ambiguous = ambiguous or not result.ok and result.err.ambiguous
+    end
+    if report.ok then return receipts end
+    local failure = worst(failures)
+    failure.sends, failure.ambiguous = report.done == 0 and sends or nil, ambiguous
+    return nil, failure
+  end
+
   local runs = {
+    bulk = policy_many,
+    loop = policy_many,
     list = function(client, id, call)
       return client:list({ secretType = id }, call)
     end,
@@ -184,8 +271,13 @@ if settings.layer == "policy" then
     lua = {},
     libcurl = { memory = true, network = true, tls = true, timeout = true, protocol = true },
     module = { memory = true },
-    syscall = { config = true, memory = true, network = true, tls = true, timeout = true },
-    openssl = { memory = true, network = true, tls = true, timeout = true, protocol = true },
+    syscall = {
+      config = true, memory = true, network = true, tls = true, timeout = true, cancelled = at_once,
+    },
+    openssl = {
+      memory = true, network = true, tls = true, timeout = true, protocol = true,
+      cancelled = at_once,
+    },
   }
 
   function layers.policy.describe(failure)

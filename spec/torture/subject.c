@@ -6,16 +6,18 @@
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/select.h>
 
 #include "allocators.h"
 #include "syscalls.h"
 
 #define STEPS 1 /* where the table of steps is on the stack */
 
-/* For most runs no limit matters. Where a system call fails for ever, nothing
- * but the limit ends the call. */
+/* For most runs no limit matters. Where a system call fails for ever, or libcurl
+ * takes OpenSSL's lack of memory for a lack of bytes, nothing else ends the
+ * call. */
 #define SECONDS 5.0
-#define SECONDS_WITHOUT_SYSCALLS 0.1
+#define SECONDS_WHERE_ENDLESS 0.1
 
 int luaopen_bytenite_secrets_core(lua_State *L);
 
@@ -53,13 +55,27 @@ static void set_text(lua_State *L, const char *field, const char *text) {
   lua_setfield(L, -2, field);
 }
 
+/* wait(fd, seconds) of a host whose loop is select(2). */
+static int wait_readable(lua_State *L) {
+  int fd = lua_isnil(L, 1) ? -1 : (int)lua_tointeger(L, 1);
+  double seconds = lua_tonumber(L, 2);
+  struct timeval patience = {(time_t)seconds, 0};
+  fd_set readers;
+  patience.tv_usec = (suseconds_t)((seconds - (double)patience.tv_sec) * 1e6);
+  FD_ZERO(&readers);
+  if (fd >= 0) FD_SET(fd, &readers);
+  (void)select(fd + 1, &readers, NULL, NULL, &patience);
+  return 0;
+}
+
 static void push_settings(
   lua_State *L, const subject *s, const fault_plan *plan
 ) {
   bool trusted = strcmp(s->operation, "untrusted") != 0;
   bool on_syscalls = plan != NULL && plan->class == FAULT_SYSCALL;
   bool harmless = on_syscalls && syscall_variants[plan->variant].error == 0;
-  bool endless = on_syscalls && !harmless && plan->mode >= FAULT_PERSISTENT;
+  bool endless = plan != NULL && plan->mode >= FAULT_PERSISTENT
+    && ((on_syscalls && !harmless) || plan->class == FAULT_OPENSSL);
   lua_newtable(L);
   set_text(L, "layer", s->layer);
   set_text(L, "operation", s->operation);
@@ -76,8 +92,10 @@ static void push_settings(
   lua_setfield(L, -2, "reused");
   lua_pushboolean(L, harmless);
   lua_setfield(L, -2, "harmless");
-  lua_pushnumber(L, endless ? SECONDS_WITHOUT_SYSCALLS : SECONDS);
+  lua_pushnumber(L, endless ? SECONDS_WHERE_ENDLESS : SECONDS);
   lua_setfield(L, -2, "seconds");
+  lua_pushcfunction(L, wait_readable);
+  lua_setfield(L, -2, "wait");
 }
 
 /* Leaves the steps of the operation on the stack. */
@@ -190,6 +208,12 @@ static served kind_of(const char *operation) {
     || strcmp(operation, "missing") == 0 ? SERVED_DELETE : SERVED_PUT;
 }
 
+/* How many requests it makes when nothing fails. */
+static long request_count(const char *operation) {
+  return strcmp(operation, "bulk") == 0 || strcmp(operation, "loop") == 0
+    ? 3 : 1;
+}
+
 /* Requests of the attempt, and of the calls before and after it. */
 typedef struct requests {
   long disturbed;
@@ -215,7 +239,7 @@ static bool check_claim(
     return count + others == 0
       || wrong(problem, "a request went to a server of the wrong CA");
   }
-  if (others != (s->reused ? 2 : 1)) {
+  if (others != (s->reused ? 2 : 1) * request_count(s->operation)) {
     return wrong(problem, "undisturbed calls that the server did not get");
   }
   if (c->how == OUTCOME_DONE && count == 0) {

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -12,7 +14,7 @@
 
 enum {
   SOCKET = 1, CONNECT = 2, SEND = 4, RECEIVE = 8, POLL = 16, READ = 32,
-  WRITE = 64
+  WRITE = 64, WATCH = 128
 };
 
 const syscall_variant syscall_variants[] = {
@@ -24,7 +26,7 @@ const syscall_variant syscall_variants[] = {
   {"ECONNREFUSED", ECONNREFUSED, CONNECT | RECEIVE},
   {"ECONNRESET", ECONNRESET, CONNECT | SEND | RECEIVE},
   {"EMFILE", EMFILE, SOCKET},
-  {"ENOMEM", ENOMEM, SOCKET | CONNECT | SEND | RECEIVE | POLL | READ},
+  {"ENOMEM", ENOMEM, SOCKET | CONNECT | SEND | RECEIVE | POLL | READ | WATCH},
   {"ENOBUFS", ENOBUFS, SOCKET | CONNECT | SEND | RECEIVE},
   {"one byte", 0, SEND | RECEIVE | READ | WRITE},
 };
@@ -136,6 +138,27 @@ int poll(struct pollfd *fds, nfds_t count, int timeout) {
   size_t none = 0;
   REAL("poll");
   return fails(POLL, &none) ? -1 : real(fds, count, timeout);
+}
+
+int epoll_create1(int flags) {
+  static int (*real)(int);
+  size_t none = 0;
+  REAL("epoll_create1");
+  return fails(SOCKET, &none) ? -1 : real(flags);
+}
+
+int epoll_ctl(int fd, int how, int watched, struct epoll_event *event) {
+  static int (*real)(int, int, int, struct epoll_event *);
+  size_t none = 0;
+  REAL("epoll_ctl");
+  return fails(WATCH, &none) ? -1 : real(fd, how, watched, event);
+}
+
+int eventfd(unsigned count, int flags) {
+  static int (*real)(unsigned, int);
+  size_t none = 0;
+  REAL("eventfd");
+  return fails(SOCKET, &none) ? -1 : real(count, flags);
 }
 
 ssize_t read(int fd, void *data, size_t length) {
