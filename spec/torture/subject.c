@@ -13,9 +13,9 @@
 
 #define STEPS 1 /* where the table of steps is on the stack */
 
-/* For most runs no limit matters. Where a system call fails for ever, or libcurl
- * takes OpenSSL's lack of memory for a lack of bytes, nothing else ends the
- * call. */
+/* For most runs no limit matters. Where a system call fails for ever, or
+ * libcurl takes OpenSSL's lack of memory for a lack of bytes, nothing else ends
+ * the call. */
 #define SECONDS 5.0
 #define SECONDS_WHERE_ENDLESS 0.1
 
