@@ -144,15 +144,11 @@ local function heap_size()
 end
 
 describe("A call broken off", function()
-  local jit = rawget(_G, "jit")
-
   before_each(function()
-    if jit then jit.off() end -- which keeps what it compiles in the heap
     core.random = function() return 0.05 * random() end -- so that retries wait little
   end)
 
   after_each(function()
-    if jit then jit.on() end
     core.random = random
   end)
 

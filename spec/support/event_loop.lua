@@ -19,10 +19,6 @@ local socket = require "socket"
 
 local unpack = table.unpack or unpack -- luacheck: ignore
 
-local function pack(...)
-  return { n = select("#", ...), ... }
-end
-
 local Loop = {}
 Loop.__index = Loop
 
