@@ -83,6 +83,8 @@ describe("apply", function()
       '{ "secrets": [ { "id": "same", "secretType": "s3" } ] }')
     local result = command.run { "apply", path, "--yes" }
     assert.are.same({ status = 0, stdout = "", stderr = "nothing to do: 1 unchanged\n" }, result)
+    local status, screen = command.watch { "apply", path }
+    assert.are.same({ 0, "nothing to do: 1 unchanged\n" }, { status, screen })
     assert.are.equal(0, writes())
   end)
 

@@ -88,6 +88,8 @@ describe("delete", function()
       local status, screen = command.watch { "delete", "s3/a", "s3/b", after = "</dev/null" }
       assert.are.equal(2, status)
       assert.matches("no terminal to ask on", screen)
+      status = command.watch { "delete", "s3/a", "s3/b", after = "2>/dev/null" }
+      assert.are.equal(2, status)
       assert.are.same({}, emulator:requests())
     end)
 

@@ -62,6 +62,9 @@ describe("doctor", function()
     assert.are.same({ found = true, accepted = true }, found.credential)
     assert.is_true(math.abs(found.clock.ahead) < 5)
     assert.are.same({ value = "(set)", source = "environment" }, found.settings.api_key)
+    for name, setting in pairs(found.settings) do
+      assert.is_true(setting.source == "environment" or setting.source == "default", name)
+    end
     assert.are.same({ value = cjson.null, source = "default" }, found.settings.ca_file)
     assert.are.equal(cjson.null, found.proxy)
     local info = secrets.info()
@@ -101,6 +104,7 @@ describe("doctor", function()
     assert.are.equal(2, result.status)
     assert.is_true(found.service.reached)
     assert.are.same({ found = false, accepted = cjson.null }, found.credential)
+    assert.is_nil(found.settings.access_token)
     assert.are.equal("config", found.error.kind)
     assert.matches("no credential is set", result.stderr)
     assert.matches("credential         none\n", command.run({ "doctor" }).stdout)
@@ -128,10 +132,12 @@ describe("doctor", function()
   end)
 
   it("measures a clock that is wrong", function()
-    emulator:fail { op = "list", body = '{"secrets":[]}',
+    emulator:fail { op = "list", body = '{"secrets":[]}', times = 2,
       headers = { Date = "Thu, 01 Jan 2015 00:00:00 GMT" } }
     local found = examine()
     assert.is_true(found.clock.ahead > 10 * 365 * 86400)
+    local _, screen = command.watch { "doctor", columns = 200 }
+    assert.matches("clock              \27%[31m%+%d+ s from the service's\27%[0m\n", screen)
   end)
 
   it("warns of what weakens the protection of secrets", function()

@@ -14,7 +14,7 @@ describe("plan", function()
       { id = "same", secretType = "s3", name = "Same" },
       { id = "renamed", secretType = "s3", name = "Old" },
       { id = "test_1", secretType = "s3" }, { id = "test_2", secretType = "s3" },
-      { id = "extra", secretType = "other" },
+      { id = "extr\195\164", secretType = "other" },
     } })
     environment.set {
       BYTENITE_BASE_URL = emulator.url, BYTENITE_API_KEY = emulator.api_key, TERM = "xterm",
@@ -98,6 +98,9 @@ describe("plan", function()
       plan(empty, "--prune", "s3:test_*").stdout)
     assert.are.equal("- delete s3/test_1\n1 to delete, 1 unchanged\n",
       plan(empty, "--prune", "s3:t?st_1").stdout)
+    assert.are.equal("- delete other/extr\195\164\n1 to delete, 1 unchanged\n",
+      plan(empty, "--prune", "other:e?tr?").stdout)
+    assert.are.equal(0, plan(empty, "--prune", "other:extr??").status)
     assert.are.equal(0, plan(empty, "--prune", "s3:test").status)
     assert.are.equal(0, plan(empty, "--prune", "s3:te.*").status)
     local result = plan(empty, "--prune", "s3", "--max-delete", "2")
@@ -126,7 +129,7 @@ describe("plan", function()
     assert.are.equal(8, status)
     assert.matches("\27%[33m~ update s3/renamed\27%[0m\n", screen)
     assert.matches("\27%[32m%+ create gcp/created\27%[0m\n", screen)
-    assert.matches("\27%[31m%- delete other/extra\27%[0m\n", screen)
+    assert.matches("\27%[31m%- delete other/extr\195\164\27%[0m\n", screen)
     status, screen = command.watch { "plan", path, before = "NO_COLOR=1" }
     assert.are.equal(8, status)
     assert.not_matches("\27", screen)
@@ -180,6 +183,8 @@ describe("plan", function()
         ["return os.getenv('HOME')"] = "plan.lua:1: .*os",
         ["error {}"] = "plan.lua: table",
         ["return nil"] = 'has no list "secrets"',
+        ["return { secrets = { [1] = {}, [3] = {} } }"] = "has gaps",
+        [string.dump(function() return { secrets = {} } end)] = "plan.lua: ",
         ["\27Lua"] = "plan.lua: ",
       } do
         local result = plan_lua(code)

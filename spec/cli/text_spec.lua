@@ -161,6 +161,21 @@ describe("Hostile records", function()
     end
   end)
 
+  it("do not disturb a plan", function()
+    local secrets = {}
+    for position, text_of in ipairs(HOSTILE) do
+      secrets[position] = { id = "id" .. position, secretType = "s3", name = text_of .. "!",
+        params = { [text_of .. "!"] = text_of }, secretKey = { env = "X" } }
+    end
+    local result =
+      command.run { "plan", command.file("plan.json", cjson.encode { secrets = secrets }) }
+    assert.are.equal(8, result.status, result.stderr)
+    assert_harmless(result.stdout)
+    for line in result.stdout:gmatch("[^\n]+") do
+      assert.are.equal(line, text.clean(line))
+    end
+  end)
+
   it("do not disturb a message", function()
     for _, text_of in ipairs(HOSTILE) do
       emulator:fail { op = "list", status = 400,
