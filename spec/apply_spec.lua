@@ -156,6 +156,8 @@ describe("applying a plan", function()
     item.secret.name, item.secret.id, item.secretKey = "changed", "changed", "changed"
     item.secret.params.list[1] = "changed"
     plan.actions[1].id = "changed"
+    assert.equal("params.list", plan.actions[1].fields[2].field)
+    plan.actions[1].fields[2].new[1] = "changed"
     plan.actions[2] = { action = "delete", secretType = "s3", id = "a", fields = {} }
     assert(client:apply(plan))
     assert.same({ ["s3/a"] = { id = "a", secretType = "s3", name = "shown",
@@ -419,6 +421,16 @@ describe("applying a plan", function()
     assert.equal(3, report.failed)
     assert.equal("put s3/a timeout", words[1])
     assert.equal("delete s3/old cancelled", words[3])
+  end)
+
+  it("ends at its deadline while it lists, and writes nothing", function()
+    start {}
+    local plan = planned { small("a") }
+    emulator:fail { op = "list", delay = 10 * SLOW }
+    local report, err = client:apply(plan, { deadline = 0.5 * SLOW })
+    assert.is_nil(report)
+    assert.equal("timeout", err.kind)
+    assert.same({}, writes())
   end)
 
   it("suspends the coroutine, like making it, in an event loop", function()

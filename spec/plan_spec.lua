@@ -301,6 +301,12 @@ describe("a plan", function()
       assert.same({ "delete s3/latest", "delete s3/test_1", "delete s3/test_2" }, deleted(".*"))
     end)
 
+    it("by a pattern that ends with an escaped anchor", function()
+      start { small("a$"), small("a$b"), small("a%") }
+      assert.same({ "delete s3/a$" }, deleted("a%$"))
+      assert.same({ "delete s3/a%" }, deleted("a%%$"))
+    end)
+
     it("by a function, which is asked about the type only and cannot change the records",
       function()
         start(SEED)
