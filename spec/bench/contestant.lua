@@ -77,8 +77,8 @@ function jobs.growth()
   local heap_before = heap()
   local before = resident()
   repeated(all, count)
-  local after = resident()
-  print(after - before, heap() - heap_before)
+  local heap_after = heap()
+  print(resident() - before, heap_after - heap_before)
 end
 
 if jobs[job] then
