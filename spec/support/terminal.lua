@@ -12,7 +12,7 @@
 
 local process = require "process"
 
-local SECONDS = 10 * (tonumber(os.getenv("SPEC_SLOW")) or 1)
+local SECONDS = 40 * (tonumber(os.getenv("SPEC_SLOW")) or 1)
 
 local terminal = {}
 terminal.__index = terminal
