@@ -178,8 +178,8 @@ valgrind: setup-test ## run the specs under valgrind's memcheck
 	@$(MAKE) --no-print-directory -s core emulator
 	@$(MAKE) --no-print-directory -s spec SPECS="$(filter-out spec/cli/% $(patsubst %,spec/%_spec.lua, \
 	  annotations hardening install memscan native),$(SPECS))" PREFIXED="env SPEC_SLOW=10 valgrind -q \
-	  --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
-	  --errors-for-leak-kinds=definite"
+	  --suppressions=spec/support/valgrind.supp --error-exitcode=99 --leak-check=full \
+	  --show-leak-kinds=definite --errors-for-leak-kinds=definite"
 
 MEMSCAN_RUNS = 20
 

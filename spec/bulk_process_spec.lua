@@ -33,12 +33,25 @@ end
 describe("Ctrl-C ends a bulk call", function()
   after_each(faults.clean_up)
 
-  -- Returns what the script writes, when it has begun to wait for `sends` requests.
-  local function interrupt(script, server, sends)
+  -- Reads what the script says of each call that waits for its next attempt.
+  local function read_waits(fd, count)
+    local output = ""
+    repeat
+      local piece = process.read(fd)
+      assert.not_equal("", piece)
+      output = output .. piece
+    until select(2, output:gsub("waits\n", "")) == count
+    socket.sleep(0.1 * faults.SLOW) -- which it begins to do after it has said so
+  end
+
+  -- Returns what the script writes, when it has begun to wait for `sends` requests, or, where these
+  -- are answered, for the next attempts.
+  local function interrupt(script, server, sends, answered)
     local pid, fd = child.start(faults.script(PROLOGUE .. script, { url = server.url }))
     assert.is_true(faults.eventually(function()
       return server:sends() == sends
     end))
+    if answered then read_waits(fd, sends) end
     local started = socket.gettime()
     process.kill(pid, SIGINT)
     local output = child.read_all(fd)
@@ -59,20 +72,31 @@ describe("Ctrl-C ends a bulk call", function()
     assert.equal(1, status)
   end)
 
+  local RETRYING = [[
+    local client = faults.client(given.url, "put", {
+      timeout = 20,
+      deadline = 20,
+      on_event = function(event)
+        if event.event ~= "retry" then return end
+        io.write("waits\n")
+        io.flush()
+      end,
+    })
+  ]]
+
   it("between two attempts", function()
     local server = faults.server { {
       request, raw_server.answer(503, "", "Retry-After: 9\r\n"), request, hold,
     } }
-    local output, status = interrupt([[
-      local client = faults.client(given.url, "put", { timeout = 20, deadline = 20 })
+    local output, status = interrupt(RETRYING .. [[
       client:put_all(items(20), { concurrency = 4 })
-    ]], server, 4)
+    ]], server, 4, true)
     assert.is_truthy(output:find("interrupted!", 1, true))
     assert.equal(1, status)
   end)
 
   -- Where the hook is seen, and does not stop the coroutine by itself.
-  local function in_coroutine(name, script, server, sends, expected)
+  local function in_coroutine(name, script, server, sends, expected, answered)
     it(name, function()
       if _VERSION == "Lua 5.1" then
         return pending "LuaJIT's hook stops coroutines as well; PUC 5.1's is not seen from there"
@@ -85,7 +109,7 @@ describe("Ctrl-C ends a bulk call", function()
             print(result.err.kind, result.err.attempts, result.err.sends, result.err.ambiguous)
           end
         end)()
-      ]]):format(script), faults.server(server), sends)
+      ]]):format(script), faults.server(server), sends, answered)
       assert.equal(expected, words(output):sub(1, #expected))
     end)
   end
@@ -96,10 +120,9 @@ describe("Ctrl-C ends a bulk call", function()
     local client = faults.client(given.url, "put", { timeout = 20, deadline = 20 })
   ]], { { request, hold } }, 4, "cancelled 1 1 true" .. (" cancelled 1 1 true"):rep(3) .. NEVER)
 
-  in_coroutine("in a coroutine, between two attempts", [[
-    local client = faults.client(given.url, "put", { timeout = 20, deadline = 20 })
-  ]], { { request, raw_server.answer(503, "", "Retry-After: 9\r\n"), request, hold } }, 4,
-    "cancelled 1 1 false" .. (" cancelled 1 1 false"):rep(3) .. NEVER)
+  in_coroutine("in a coroutine, between two attempts", RETRYING, { {
+    request, raw_server.answer(503, "", "Retry-After: 9\r\n"), request, hold,
+  } }, 4, "cancelled 1 1 false" .. (" cancelled 1 1 false"):rep(3) .. NEVER, true)
 
   in_coroutine("in a coroutine, with calls that wait for a token", [[
     local client = faults.client(given.url, "authenticate", { timeout = 20, deadline = 20 })
