@@ -148,19 +148,26 @@ const char *segment_problem(const char *text, size_t length) {
   return NULL;
 }
 
+/* RFC 3986, section 2.3. */
+static bool is_unreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+    || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+}
+
 bool url_append_encoded(buffer *out, const char *text, size_t length) {
-  static const char unreserved[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
   static const char hex[] = "0123456789ABCDEF";
-  size_t i;
-  for (i = 0; i < length; i++) {
-    unsigned char c = (unsigned char)text[i];
-    char escape[3] = {'%', hex[c >> 4], hex[c & 15]};
-    if (c != '\0' && strchr(unreserved, c) != NULL) {
-      buffer_append(out, text + i, 1);
-    } else {
-      buffer_append(out, escape, sizeof escape);
-    }
+  size_t i = 0;
+  while (i < length) {
+    size_t plain = i;
+    unsigned char c;
+    char escape[3] = {'%'};
+    while (i < length && is_unreserved(text[i])) i++;
+    buffer_append(out, text + plain, i - plain);
+    if (i == length) break;
+    c = (unsigned char)text[i++];
+    escape[1] = hex[c >> 4];
+    escape[2] = hex[c & 15];
+    buffer_append(out, escape, sizeof escape);
   }
   return out->state == BUFFER_OK;
 }
