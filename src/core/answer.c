@@ -324,24 +324,51 @@ int answer_list(lua_State *L, exchange *x) {
 
 /* --- put and delete --- */
 
-int answer_receipt(lua_State *L, exchange *x) {
+/* Sets a field of the table on top to the text of a member, if it has any. The
+ * request is over, so that its body, which is wiped here, has room for it. */
+static void set_member(
+  lua_State *L, exchange *x, const char *field, const json_member *member
+) {
+  buffer *text = &x->body;
+  buffer_free(text);
+  if (member->value == NULL || *member->value != '"') return;
+  if (!json_read_string(text, member->value, member->length)) return;
+  if (text->length > DESCRIPTION_MAX) text->length = DESCRIPTION_MAX;
+  if (text->length == 0) return;
+  hide_credentials(x, text->data, text->length);
+  lua_pushlstring(L, text->data, text->length);
+  lua_setfield(L, -2, field);
+}
+
+/* One that says that it failed, or is of the wrong form. */
+static int refused_receipt(lua_State *L, exchange *x) {
   json_report report;
-  int body;
-  bool ok;
+  int pushed = decode_object(L, x, &report);
+  return pushed > 0 ? pushed : refused(L, x, report.marks > 0);
+}
+
+/* A success is read as it stands: for so few fields, Lua values of all that
+ * the answer holds would be in vain. */
+int answer_receipt(lua_State *L, exchange *x) {
+  json_member members[] = {
+    {"ok", NULL, 0}, {"requestId", NULL, 0}, {"message", NULL, 0},
+  };
+  json_report report;
   int pushed = check_answer(L, x);
-  if (pushed == 0) pushed = decode_object(L, x, &report);
   if (pushed > 0) return pushed;
-  body = lua_gettop(L);
-  if (report.marks > 0) json_restore(L);
-  lua_getfield(L, body, "ok");
-  ok = is_true(L, -1);
-  lua_pop(L, 1);
-  if (!ok) return refused(L, x, false);
-  lua_newtable(L);
+  pushed = check_json(L, x, json_scan(
+    x->answer.data, x->answer.length, &report, NULL, NULL
+  ));
+  if (pushed > 0) return pushed;
+  json_find(x->answer.data, x->answer.length, members, 3);
+  if (members[0].value == NULL || *members[0].value != 't') {
+    return refused_receipt(L, x);
+  }
+  lua_createtable(L, 0, 3);
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, "ok");
-  copy_text(L, x, body, "requestId", body + 1, "requestId");
-  copy_text(L, x, body, "message", body + 1, "message");
+  set_member(L, x, "requestId", &members[1]);
+  set_member(L, x, "message", &members[2]);
   return 1;
 }
 
@@ -359,8 +386,7 @@ static int no_token(lua_State *L, exchange *x) {
 int answer_token(
   lua_State *L, exchange *x, token_answer *token, const char *scheme
 ) {
-  const char *value;
-  size_t value_length;
+  json_member value = {"token", NULL, 0};
   json_report report;
   token_verdict read;
   int pushed = check_answer(L, x);
@@ -369,10 +395,8 @@ int answer_token(
     x->answer.data, x->answer.length, &report, NULL, NULL
   ));
   if (pushed > 0) return pushed;
-  if (!json_member(
-      x->answer.data, x->answer.length, "token", &value, &value_length)) {
-    return no_token(L, x);
-  }
+  json_find(x->answer.data, x->answer.length, &value, 1);
+  if (value.value == NULL) return no_token(L, x);
   read = token_answer_read(token, x->answer.data, x->answer.length, scheme);
   if (read == TOKEN_MEMORY) return failure(L, x, "memory", NULL);
   if (read == TOKEN_MALFORMED) {

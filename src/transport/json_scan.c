@@ -1,5 +1,6 @@
 #include "json_scan.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "utf8.h"
@@ -95,18 +96,39 @@ static json_verdict scan_escape(scanner *s, unsigned long *code) {
   return JSON_VALID;
 }
 
+static bool is_plain(unsigned char c) {
+  return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+/* Whether all of 8 bytes are plain. Each term has the highest bit of a byte set
+ * when that byte is below 0x20, a quote, a backslash, or beyond ASCII. Only
+ * such a byte borrows from the next one, so that the answer is exact. */
+static bool is_plain_word(const char *at) {
+  const uint64_t each = UINT64_C(0x0101010101010101);
+  uint64_t word;
+  uint64_t quote;
+  uint64_t backslash;
+  memcpy(&word, at, sizeof word);
+  quote = word ^ each * '"';
+  backslash = word ^ each * '\\';
+  return (((word - each * 0x20) | (quote - each) | (backslash - each) | word)
+    & each * 0x80) == 0;
+}
+
+static void skip_plain(scanner *s) {
+  while (s->end - s->at >= 8 && is_plain_word(s->at)) s->at += 8;
+  while (s->at < s->end && is_plain((unsigned char)*s->at)) s->at++;
+}
+
 static json_verdict scan_string(scanner *s) {
   unsigned long code;
   json_verdict verdict = expect(s, '"');
   while (verdict == JSON_VALID) {
     size_t step;
     unsigned char c;
+    skip_plain(s);
     if (s->at == s->end) return JSON_INCOMPLETE;
     c = (unsigned char)*s->at;
-    if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
-      s->at++;
-      continue;
-    }
     if (c < 0x20) return JSON_INVALID;
     if (c >= 0x80) {
       step = utf8_sequence(s->at, (size_t)(s->end - s->at));
@@ -335,40 +357,61 @@ static bool string_is(const char *text, size_t length, const char *name) {
   char room[MEMBER_MAX];
   buffer plain = {room, 0, sizeof room, 0, BUFFER_OK};
   plain.limit = strlen(name);
+  if (memchr(text, '\\', length) == NULL) {
+    return length == plain.limit + 2
+      && memcmp(text + 1, name, plain.limit) == 0;
+  }
   return json_read_string(&plain, text, length)
     && plain.length == plain.limit
     && memcmp(plain.data, name, plain.length) == 0;
 }
 
-bool json_member(
-  const char *text, size_t length, const char *name, const char **value,
-  size_t *value_length
+static json_member *member_named(
+  const char *name, size_t length, json_member *members, size_t count
+) {
+  size_t i;
+  for (i = 0; i < count; i++) {
+    if (string_is(name, length, members[i].name)) return &members[i];
+  }
+  return NULL;
+}
+
+/* Reads one member of an object. */
+static json_verdict find_one(scanner *s, json_member *members, size_t count) {
+  const char *from;
+  json_member *found;
+  json_verdict verdict;
+  skip_space(s);
+  from = s->at;
+  verdict = scan_string(s);
+  if (verdict != JSON_VALID) return verdict;
+  found = member_named(from, (size_t)(s->at - from), members, count);
+  skip_space(s);
+  verdict = expect(s, ':');
+  if (verdict != JSON_VALID) return verdict;
+  skip_space(s);
+  from = s->at;
+  verdict = scan_value(s);
+  if (verdict == JSON_VALID && found != NULL) {
+    found->value = from;
+    found->length = (size_t)(s->at - from);
+  }
+  return verdict;
+}
+
+void json_find(
+  const char *text, size_t length, json_member *members, size_t count
 ) {
   json_report ignored;
   scanner s = {text, text + length, 0, &ignored, NULL, NULL};
-  bool found = false;
   bool last = false;
+  size_t i;
+  for (i = 0; i < count; i++) members[i].value = NULL;
   skip_space(&s);
-  if (!next_is(&s, '{')) return false;
+  if (!next_is(&s, '{')) return;
   s.at++;
   while (!last) {
-    const char *from;
-    bool same;
-    skip_space(&s);
-    from = s.at;
-    if (scan_string(&s) != JSON_VALID) break;
-    same = string_is(from, (size_t)(s.at - from), name);
-    skip_space(&s);
-    if (expect(&s, ':') != JSON_VALID) break;
-    skip_space(&s);
-    from = s.at;
-    if (scan_value(&s) != JSON_VALID) break;
-    if (same) {
-      *value = from;
-      *value_length = (size_t)(s.at - from);
-      found = true;
-    }
-    if (scan_separator(&s, '}', &last) != JSON_VALID) break;
+    if (find_one(&s, members, count) != JSON_VALID) return;
+    if (scan_separator(&s, '}', &last) != JSON_VALID) return;
   }
-  return found;
 }

@@ -39,12 +39,18 @@ json_verdict json_scan(
 
 #define MEMBER_MAX 16
 
-/* Finds member `name`, of MEMBER_MAX bytes at most, of the object at `text`
- * (valid JSON, the object first); sets the place of its value. The last one of
- * several wins, as everywhere. Takes no memory. */
-bool json_member(
-  const char *text, size_t length, const char *name, const char **value,
-  size_t *value_length
+/* A member of an object that is looked for. */
+typedef struct json_member {
+  const char *name;  /* of MEMBER_MAX bytes at most */
+  const char *value; /* its place; NULL when there is none */
+  size_t length;
+} json_member;
+
+/* Finds members of the object at `text` (valid JSON), and none where it is no
+ * object. The last one of several with the same name wins, as everywhere.
+ * Takes no memory. */
+void json_find(
+  const char *text, size_t length, json_member *members, size_t count
 );
 
 /* Appends the text that a JSON string (quotes included, valid) stands for. */

@@ -20,23 +20,19 @@ static token_verdict verdict_of(const buffer *b) {
   return b->state == BUFFER_OK ? TOKEN_OK : TOKEN_MALFORMED;
 }
 
-static bool is_null(const char *value) {
-  return *value == 'n';
+/* A member that is not there, or null, has its default. */
+static bool is_given(const json_member *member) {
+  return member->value != NULL && *member->value != 'n';
 }
 
 static token_verdict read_token(
-  token_answer *answer, const char *text, size_t length, const char *scheme
+  token_answer *answer, const json_member *member, const char *scheme
 ) {
-  const char *value;
-  size_t value_length;
   buffer token;
   token_verdict verdict = TOKEN_MALFORMED;
-  if (!json_member(text, length, "token", &value, &value_length)) {
-    return TOKEN_MALFORMED;
-  }
-  if (*value != '"') return TOKEN_MALFORMED;
+  if (!is_given(member) || *member->value != '"') return TOKEN_MALFORMED;
   buffer_init(&token, TOKEN_MAX);
-  (void)json_read_string(&token, value, value_length);
+  (void)json_read_string(&token, member->value, member->length);
   if (token.state != BUFFER_OK) {
     verdict = verdict_of(&token);
   } else if (
@@ -52,52 +48,48 @@ static token_verdict read_token(
 
 /* protojson writes an int64 as a string; others write a number. */
 static token_verdict read_lifetime(
-  token_answer *answer, const char *text, size_t length
+  token_answer *answer, const json_member *member
 ) {
-  const char *value;
-  size_t value_length;
+  const char *value = member->value;
+  size_t length = member->length;
   long long seconds = 0;
   size_t i;
-  if (!json_member(text, length, "expiresIn", &value, &value_length)) {
-    return TOKEN_OK;
-  }
-  if (is_null(value)) return TOKEN_OK;
+  if (!is_given(member)) return TOKEN_OK;
   if (*value == '"') {
     value++;
-    value_length -= 2;
+    length -= 2;
   }
-  for (i = 0; i < value_length && value[i] >= '0' && value[i] <= '9'; i++) {
+  for (i = 0; i < length && value[i] >= '0' && value[i] <= '9'; i++) {
     if (seconds < LIFETIME_MAX) seconds = seconds * 10 + (value[i] - '0');
   }
   if (i == 0) return TOKEN_MALFORMED;
-  if (i < value_length && value[i] == '.') i += 1 + strspn(value + i + 1, "0");
-  if (i < value_length) return TOKEN_MALFORMED;
+  if (i < length && value[i] == '.') i += 1 + strspn(value + i + 1, "0");
+  if (i < length) return TOKEN_MALFORMED;
   answer->expires_in = seconds < LIFETIME_MAX ? seconds : LIFETIME_MAX;
   return TOKEN_OK;
 }
 
 static token_verdict read_scope(
-  token_answer *answer, const char *text, size_t length
+  token_answer *answer, const json_member *member
 ) {
-  const char *value;
-  size_t value_length;
-  if (!json_member(text, length, "scope", &value, &value_length)) {
-    return TOKEN_OK;
-  }
-  if (is_null(value)) return TOKEN_OK;
-  if (*value != '"') return TOKEN_MALFORMED;
-  (void)json_read_string(&answer->scope, value, value_length);
+  if (!is_given(member)) return TOKEN_OK;
+  if (*member->value != '"') return TOKEN_MALFORMED;
+  (void)json_read_string(&answer->scope, member->value, member->length);
   return verdict_of(&answer->scope);
 }
 
 token_verdict token_answer_read(
   token_answer *answer, const char *text, size_t length, const char *scheme
 ) {
+  json_member members[] = {
+    {"token", NULL, 0}, {"expiresIn", NULL, 0}, {"scope", NULL, 0},
+  };
   token_verdict verdict;
   init(answer);
-  verdict = read_token(answer, text, length, scheme);
-  if (verdict == TOKEN_OK) verdict = read_lifetime(answer, text, length);
-  if (verdict == TOKEN_OK) verdict = read_scope(answer, text, length);
+  json_find(text, length, members, 3);
+  verdict = read_token(answer, &members[0], scheme);
+  if (verdict == TOKEN_OK) verdict = read_lifetime(answer, &members[1]);
+  if (verdict == TOKEN_OK) verdict = read_scope(answer, &members[2]);
   if (verdict != TOKEN_OK) {
     authorization_free(&answer->authorization);
     buffer_free(&answer->scope);
