@@ -11,6 +11,11 @@
 
 #define CA_FILE_MAX (4 * 1024 * 1024)
 #define SYSTEM_CA_PATH "/etc/ssl/certs"
+#define AGENT_MAX (16 * 1024)
+
+/* The smallest that libcurl takes. Over TLS it takes one, and wipes it, for
+ * each body that it sends. */
+#define UPLOAD_BUFFER (16 * 1024)
 
 #define REFUSED "this libcurl refuses an option that security depends on"
 
@@ -212,7 +217,15 @@ static void set_client(setter *s, const transport_settings *settings) {
   set_text(s, CURLOPT_SSLCERT, settings->client_cert);
   set_text(s, CURLOPT_SSLKEY, settings->client_key);
   set_long(s, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms);
-  set_text(s, CURLOPT_USERAGENT, settings->user_agent);
+}
+
+/* A whole line, because libcurl would write one of its own twice over. */
+static void write_agent(buffer *line, const char *agent) {
+  buffer_init(line, AGENT_MAX);
+  if (agent == NULL) return;
+  buffer_text(line, "User-Agent: ");
+  buffer_text(line, agent);
+  buffer_append(line, "", 1);
 }
 
 static void set_origin(setter *s, transport *t) {
@@ -239,14 +252,18 @@ const char *easy_model(
   set_protocols(&s, t->base.loopback || settings->allow_http);
   set_proxy(&s, settings, t->base.loopback);
   set_client(&s, settings);
+  set_long(&s, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
   set_origin(&s, t);
+  write_agent(&t->agent, settings->user_agent);
   cleanse_decrypted(s.easy);
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* A hung resolver must not hold up the end of a transfer; a libcurl that is
    * older at run time does not know the option and is slower there. */
   (void)curl_easy_setopt(s.easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
-  if (s.code == CURLE_OUT_OF_MEMORY) return "memory is short";
+  if (s.code == CURLE_OUT_OF_MEMORY || t->agent.state != BUFFER_OK) {
+    return "memory is short";
+  }
   return s.code == CURLE_OK ? NULL : REFUSED;
 }
 

@@ -4,14 +4,23 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "easy.h"
+#include "fork.h"
 #include "memory.h"
 #include "sigpipe.h"
 
 #define TARGET_MAX (16 * 1024)
 #define HEAD_MAX (64 * 1024)
+
+/* What libcurl reads at once. It takes a buffer of that size for each exchange
+ * and, where that is in force, wipes it afterwards. */
+#define PIECE_MIN 2048
+#define PIECE_MAX (128 * 1024)
+
+/* From this size of a body on, libcurl asks the server first whether it may
+ * send it, and waits a second for an answer. */
+#define EXPECT_FROM (1024 * 1024)
 
 void exchange_init(exchange *x, http_method method, size_t answer_limit) {
   memset(x, 0, sizeof *x);
@@ -204,10 +213,11 @@ static bool set_headers(exchange *x) {
     add_header(x, &count, x->authorization.line->bytes);
   }
   add_header(x, &count, accept);
-  if (x->method == HTTP_POST) {
-    add_header(x, &count, content_type);
-    add_header(x, &count, no_expect);
+  if (x->transport->agent.length > 0) {
+    add_header(x, &count, x->transport->agent.data);
   }
+  if (x->method == HTTP_POST) add_header(x, &count, content_type);
+  if (x->body.length >= EXPECT_FROM) add_header(x, &count, no_expect);
   return curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK;
 }
 
@@ -235,10 +245,18 @@ static bool set_callbacks(exchange *x) {
     && curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->detail) == CURLE_OK;
 }
 
+/* A listing is likely as long as the one before it. */
+static long piece_size(const exchange *x) {
+  size_t listing = x->transport->listing;
+  if (x->method != HTTP_GET || listing < PIECE_MIN) return PIECE_MIN;
+  return listing < PIECE_MAX ? (long)listing : PIECE_MAX;
+}
+
 static bool set_request(exchange *x, long timeout_ms) {
   return set_callbacks(x) && set_method(x) && set_headers(x)
     && curl_easy_setopt(x->easy, CURLOPT_REQUEST_TARGET, x->target.data)
       == CURLE_OK
+    && curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, piece_size(x)) == CURLE_OK
     && curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK;
 }
 
@@ -314,6 +332,7 @@ static void announce(exchange *x) {
 
 static void end(exchange *x, exchange_end how) {
   x->end = how;
+  if (x->method == HTTP_GET) x->transport->listing = x->answer.length;
   settle_sends(x);
   drop_handle(x);
   leave(x);
@@ -337,7 +356,7 @@ void exchange_finish(exchange *x, CURLcode code) {
 void exchange_stop(exchange *x, exchange_end how) {
   sigpipe_guard guard;
   if (x->transport == NULL) return;
-  if (x->transport->owner != getpid()) x->easy = NULL; /* the parent's */
+  if (x->transport->owner != fork_generation()) x->easy = NULL; /* the parent's */
   sigpipe_block(&guard, x->transport->libcurl);
   end(x, how);
   sigpipe_restore(&guard);

@@ -48,7 +48,7 @@ typedef struct exchange {
   struct exchange *next;
   struct exchange *previous;
   CURL *easy;
-  struct curl_slist headers[4];
+  struct curl_slist headers[5];
   size_t head_bytes;
   bool head_complete;
   exchange_end stopped;         /* why a callback ended it */

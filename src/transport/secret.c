@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fork.h"
 #include "memory.h"
 
 static size_t whole_pages(size_t size) {
@@ -59,7 +60,7 @@ void secret_wipe(secret *s) {
 }
 
 bool secret_lock(secret *s) {
-  pid_t self = getpid();
+  long self = fork_generation();
   if (s->owner != self) {
     s->owner = self;
     s->locked = mlock(s, s->mapped) == 0;

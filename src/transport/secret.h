@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #define SECRET_MAX (64 * 1024)
 
@@ -18,7 +17,7 @@ typedef struct secret {
   unsigned references;
   bool undumped;   /* core dumps leave it out */
   bool locked;     /* mlock(2) succeeded in process `owner` */
-  pid_t owner;
+  long owner;
   char bytes[];    /* always followed by a NUL, which `length` leaves out */
 } secret;
 

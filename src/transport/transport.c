@@ -4,10 +4,10 @@
 #include <limits.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "easy.h"
 #include "exchange.h"
+#include "fork.h"
 #include "memory.h"
 #include "sigpipe.h"
 
@@ -111,7 +111,7 @@ static bool open_multi(transport *t) {
   t->multi = curl_multi_init();
   if (t->multi == NULL) return false;
   if (set_up_multi(t)) {
-    t->owner = getpid();
+    t->owner = fork_generation();
     return true;
   }
   curl_multi_cleanup(t->multi);
@@ -130,7 +130,7 @@ static void close_multi(transport *t) {
   while (t->exchanges != NULL) {
     exchange_stop(t->exchanges, EXCHANGE_CANCELLED);
   }
-  if (t->owner == getpid()) {
+  if (t->owner == fork_generation()) {
     sigpipe_block(&guard, t->libcurl);
     clean_up(t->idle_get, &t->idle_gets);
     clean_up(t->idle_delete, &t->idle_deletes);
@@ -167,7 +167,7 @@ const char *transport_open(
 }
 
 bool transport_enter(transport *t, bool *forked) {
-  *forked = t->owner != getpid();
+  *forked = t->owner != fork_generation();
   if (*forked || t->broken) close_multi(t);
   return t->multi != NULL || open_multi(t);
 }
@@ -308,6 +308,7 @@ void transport_close(transport *t) {
   curl_easy_cleanup(t->model);
   memory_free(t->sockets, t->socket_capacity * sizeof *t->sockets);
   base_url_free(&t->base);
+  buffer_free(&t->agent);
   buffer_free(&t->ca);
   memset(t, 0, sizeof *t);
 }

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "buffer.h"
 #include "connections.h"
@@ -54,6 +53,7 @@ typedef struct transport {
   size_t idle_gets;
   size_t idle_deletes;
   base_url base;
+  buffer agent;              /* User-Agent header line, or empty */
   buffer ca;                 /* the text of ca_file */
   connections connections;
   struct pollfd *sockets;    /* those that libcurl waits for */
@@ -64,11 +64,12 @@ typedef struct transport {
   wakeup *wakeup;
   long max_connections;
   struct exchange *exchanges;
-  pid_t owner;               /* the process that `multi` belongs to */
+  long owner;                /* the process that `multi` belongs to */
   unsigned libcurl;          /* its version number, as found at run time */
   bool broken;               /* `multi` failed, and is to be replaced */
   char date[TRANSPORT_DATE_MAX]; /* Date header of the newest answer */
   int64_t date_at;           /* when it came */
+  size_t listing;            /* bytes of the newest answer to a GET */
 } transport;
 
 /* Opens a zeroed transport; no network traffic. NULL when it is ready, else a

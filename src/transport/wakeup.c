@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <unistd.h>
 
+#include "fork.h"
 #include "memory.h"
 
 #ifdef __linux__
@@ -42,7 +43,7 @@ static bool open_descriptors(wakeup *w) {
 static void set_event(const wakeup *w, bool readable) {
   uint64_t count = 1;
   ssize_t done;
-  if (w->event < 0 || w->owner != getpid()) return;
+  if (w->event < 0 || w->owner != fork_generation()) return;
   if (readable) {
     done = write(w->event, &count, sizeof count);
   } else {
@@ -99,7 +100,7 @@ wakeup *wakeup_new(void) {
 }
 
 bool wakeup_open(wakeup *w) {
-  w->owner = getpid();
+  w->owner = fork_generation();
   w->pollable = true;
   return open_descriptors(w);
 }
@@ -116,10 +117,10 @@ void wakeup_release(wakeup *w) {
 }
 
 bool wakeup_renew(wakeup *w) {
-  if (!w->pollable || w->owner == getpid()) return true;
+  if (!w->pollable || w->owner == fork_generation()) return true;
   close_descriptors(w);
   if (!open_descriptors(w)) return false;
-  w->owner = getpid();
+  w->owner = fork_generation();
   return true;
 }
 

@@ -7,12 +7,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 typedef struct wakeup {
   size_t finished;   /* and not yet taken */
   size_t references;
-  pid_t owner;       /* the process that the descriptors belong to */
+  long owner;        /* the process that the descriptors belong to */
   bool pollable;
   int epoll;         /* both -1 when there are none */
   int event;         /* within `epoll`; readable while `finished` > 0 */
