@@ -2,6 +2,7 @@
 -- `make memscan` is the long form; README.md, "Secrets in memory", is what is promised.
 
 local cases = require "memscan.cases"
+local environment = require "environment"
 local shell = require "shell"
 local trial = require "memscan.trial"
 
@@ -24,21 +25,16 @@ local function keys_left(looks)
 end
 
 -- A sanitizer and valgrind keep memory of their own, and much of it.
-local function is_watched()
-  local preload = os.getenv("LD_PRELOAD") or ""
-  return preload:find("libasan", 1, true) or preload:find("valgrind", 1, true)
-end
-
 local function connection(encrypted)
   return encrypted and "over TLS" or "over plain HTTP"
 end
 
 -- How many copies of each secret the looks found, after the same calls with other sources or in
 -- another environment.
-local function copies_left(encrypted, sources, environment)
+local function copies_left(encrypted, sources, variables)
   local case = setmetatable({ sources = sources }, { __index = cases.compared })
   local copies = { secretKey = 0, apiKey = 0, token = 0, renewed = 0 }
-  for _, look in ipairs((trial.run(case, { encrypted = encrypted, environment = environment }))) do
+  for _, look in ipairs((trial.run(case, { encrypted = encrypted, environment = variables }))) do
     for name, counts in pairs(look.counts) do
       copies[name] = copies[name] + counts.copies
     end
@@ -59,7 +55,7 @@ local function counts_of_dump(sources)
 end
 
 describe("No copy of a secret is left", function()
-  if is_watched() then
+  if environment.is_watched() then
     return pending("under a sanitizer or valgrind")
   end
 
@@ -97,7 +93,7 @@ describe("No copy of a secret is left", function()
 end)
 
 describe("The scan of memory", function()
-  if is_watched() then
+  if environment.is_watched() then
     return pending("under a sanitizer or valgrind")
   end
 

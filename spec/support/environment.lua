@@ -3,6 +3,7 @@
 --   before_each(environment.clear)     the module's variables and the proxy ones are unset
 --   environment.set { NAME = "value" } false removes a variable
 --   after_each(environment.restore)
+--   environment.is_watched()           whether a sanitizer or valgrind looks on
 
 local process = require "process"
 
@@ -35,6 +36,11 @@ function environment.restore()
     process.setenv(name, value or nil)
   end
   before = {}
+end
+
+function environment.is_watched()
+  local preload = os.getenv("LD_PRELOAD") or ""
+  return preload:find("libasan", 1, true) ~= nil or preload:find("valgrind", 1, true) ~= nil
 end
 
 return environment
