@@ -1,5 +1,7 @@
 #include "call.h"
 
+#include <limits.h>
+
 #include "memory.h"
 #include "userdata.h"
 
@@ -68,17 +70,28 @@ static bool is_done(const call *c) {
   return c->exchange.end != EXCHANGE_RUNNING;
 }
 
-/* The index of the first in an array of Calls that has ended, or 0. */
-static int first_done(lua_State *L, int index) {
+/* The Call on top, whose metatable is the value below it, or a Lua error. */
+static const call *check_element(lua_State *L) {
+  const call *c = lua_touserdata(L, -1);
+  bool same = lua_getmetatable(L, -1) && lua_rawequal(L, -1, -3);
+  if (c == NULL || !same) luaL_error(L, "array of calls expected");
+  lua_pop(L, 1);
+  return c;
+}
+
+/* The index of the first in an array of Calls, from `at` on, that has ended, or
+ * 0. */
+static int first_done(lua_State *L, int index, int at) {
   int count = (int)lua_rawlen(L, index);
-  int i;
   bool done = false;
-  for (i = 0; i < count && !done; i++) {
-    lua_rawgeti(L, index, i + 1);
-    done = is_done(call_check(L, -1));
+  luaL_getmetatable(L, TYPE_NAME);
+  for (; at <= count && !done; at++) {
+    lua_rawgeti(L, index, at);
+    done = is_done(check_element(L));
     lua_pop(L, 1);
   }
-  return done ? i : 0;
+  lua_pop(L, 1);
+  return done ? at - 1 : 0;
 }
 
 static void push_index(lua_State *L, int index) {
@@ -93,14 +106,14 @@ void call_poll(lua_State *L, int index, transport *t, long ms) {
   hooks before = hooks_of(L);
   int64_t end = transport_now() + ms;
   int64_t left = ms;
-  int done = first_done(L, index);
+  int done = first_done(L, index, 1);
   while (done == 0 && left > 0) {
     (void)transport_wait(t, next_look(left));
     if (hooks_changed(L, &before)) {
       lua_pushboolean(L, 0);
       return;
     }
-    done = first_done(L, index);
+    if (t->wakeup->finished > 0) done = first_done(L, index, 1);
     left = end - transport_now();
   }
   push_index(L, done);
@@ -144,8 +157,10 @@ static int call__gc(lua_State *L) {
 }
 
 static int call_first_done(lua_State *L) {
+  lua_Integer from = luaL_optinteger(L, 2, 1);
   luaL_checktype(L, 1, LUA_TTABLE);
-  push_index(L, first_done(L, 1));
+  luaL_argcheck(L, from > 0 && from < INT_MAX, 2, "index expected");
+  push_index(L, first_done(L, 1, (int)from));
   return 1;
 }
 

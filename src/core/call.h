@@ -6,7 +6,8 @@
  *   call:done()      whether it has ended
  *   call:cancel()    ends it, and wipes what it holds
  *   call:set()       ends a signal
- *   first_done(calls)  index of the first in an array that has ended, or nil
+ *   first_done(calls, from?)  index of the first in an array, from an index on,
+ *                    that has ended, or nil
  */
 #ifndef BYTENITE_CALL_H
 #define BYTENITE_CALL_H

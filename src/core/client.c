@@ -28,9 +28,13 @@ typedef struct client {
 
 /* --- arguments --- */
 
+static void check_open(lua_State *L, const client *c) {
+  if (!c->open) luaL_error(L, "the client is closed");
+}
+
 static client *check_client(lua_State *L) {
   client *c = luaL_checkudata(L, 1, TYPE_NAME);
-  if (!c->open) luaL_error(L, "the client is closed");
+  check_open(L, c);
   return c;
 }
 
@@ -66,8 +70,10 @@ static const char *scheme_of(const client *c) {
 
 /* Finalizers may have run since the arguments were checked, and one of them
  * could have closed the client. */
-static void set_target(lua_State *L, exchange *x, const char *path) {
-  const client *c = check_client(L);
+static void set_target(
+  lua_State *L, const client *c, exchange *x, const char *path
+) {
+  check_open(L, c);
   buffer_text(&x->target, c->transport.base.prefix);
   buffer_text(&x->target, path);
 }
@@ -84,7 +90,7 @@ static void add_target(
  * the client meanwhile (a finalizer may have run). */
 static bool enter(lua_State *L, client *c, exchange *x) {
   bool forked;
-  check_client(L);
+  check_open(L, c);
   buffer_append(&x->target, "", 1);
   if (
     !transport_enter(&c->transport, &forked)
@@ -150,10 +156,9 @@ static int collect(lua_State *L, client *c, call *k) {
   return 2;
 }
 
-/* Performs the call at `index`, or, when the argument `start` is true, only
- * starts and returns it. */
-static int perform(lua_State *L, client *c, int index, long ms, int start) {
-  call *k = call_check(L, index);
+/* Performs the call on top, or, when the argument `start` is true, only starts
+ * and returns it. */
+static int perform(lua_State *L, client *c, call *k, long ms, int start) {
   exchange *x = &k->exchange;
   bool ready = enter(L, c, x);
   if (!lua_toboolean(L, start)) {
@@ -162,20 +167,19 @@ static int perform(lua_State *L, client *c, int index, long ms, int start) {
   }
   exchange_announce(x, c->transport.wakeup);
   if (ready) exchange_start(x, &c->transport, ms);
-  lua_pushvalue(L, index);
   return 1;
 }
 
-static exchange *push_authorized(
+static call *push_authorized(
   lua_State *L, client *c, call_kind kind, http_method method,
   size_t answer_max
 ) {
-  exchange *x = &call_push(L, kind, method, answer_max)->exchange;
-  check_client(L); /* as for the target */
+  call *k = call_push(L, kind, method, answer_max);
+  check_open(L, c); /* as for the target */
   if (c->authorization.line == NULL) luaL_error(L, "no access token is set");
-  x->authorization = c->authorization;
-  secret_retain(x->authorization.line);
-  return x;
+  k->exchange.authorization = c->authorization;
+  secret_retain(c->authorization.line);
+  return k;
 }
 
 /* --- operations --- */
@@ -186,13 +190,13 @@ static int client_list(lua_State *L) {
   size_t length = 0;
   const char *type = lua_isnil(L, 2) ? NULL : check_text(L, 2, &length);
   const char *problem = type == NULL ? NULL : segment_problem(type, length);
-  exchange *x;
+  call *k;
   if (problem != NULL) return answer_invalid(L, "secretType", problem);
   lua_settop(L, 4);
-  x = push_authorized(L, c, CALL_LIST, HTTP_GET, c->list_max);
-  set_target(L, x, PATH_SECRETS);
-  if (type != NULL) add_target(x, "?secretType=", type, length);
-  return perform(L, c, 5, ms, 4);
+  k = push_authorized(L, c, CALL_LIST, HTTP_GET, c->list_max);
+  set_target(L, c, &k->exchange, PATH_SECRETS);
+  if (type != NULL) add_target(&k->exchange, "?secretType=", type, length);
+  return perform(L, c, k, ms, 4);
 }
 
 static int client_delete(lua_State *L) {
@@ -203,16 +207,16 @@ static int client_delete(lua_State *L) {
   const char *id = check_text(L, 3, &id_length);
   long ms = check_ms(L, 4);
   const char *problem = segment_problem(type, type_length);
-  exchange *x;
+  call *k;
   if (problem != NULL) return answer_invalid(L, "secretType", problem);
   problem = segment_problem(id, id_length);
   if (problem != NULL) return answer_invalid(L, "id", problem);
   lua_settop(L, 5);
-  x = push_authorized(L, c, CALL_RECEIPT, HTTP_DELETE, ANSWER_MAX);
-  set_target(L, x, PATH_SECRETS);
-  add_target(x, "/", type, type_length);
-  add_target(x, "/", id, id_length);
-  return perform(L, c, 6, ms, 5);
+  k = push_authorized(L, c, CALL_RECEIPT, HTTP_DELETE, ANSWER_MAX);
+  set_target(L, c, &k->exchange, PATH_SECRETS);
+  add_target(&k->exchange, "/", type, type_length);
+  add_target(&k->exchange, "/", id, id_length);
+  return perform(L, c, k, ms, 5);
 }
 
 /* The key is taken last: writing the record may raise, which would leave a copy
@@ -242,20 +246,20 @@ static int client_put(lua_State *L) {
   client *c = check_client(L);
   long ms = check_ms(L, 4);
   size_t length;
-  exchange *x;
+  call *k;
   const char *field;
   const char *problem;
   luaL_checktype(L, 2, LUA_TTABLE);
   check_credential(L, 3, &length);
   lua_settop(L, 5);
-  x = push_authorized(L, c, CALL_RECEIPT, HTTP_POST, ANSWER_MAX);
-  problem = write_put(L, x, &field);
+  k = push_authorized(L, c, CALL_RECEIPT, HTTP_POST, ANSWER_MAX);
+  problem = write_put(L, &k->exchange, &field);
   if (problem != NULL) {
-    exchange_free(x);
+    exchange_free(&k->exchange);
     return answer_invalid(L, field, problem);
   }
-  set_target(L, x, PATH_SECRETS);
-  return perform(L, c, 6, ms, 5);
+  set_target(L, c, &k->exchange, PATH_SECRETS);
+  return perform(L, c, k, ms, 5);
 }
 
 static const char *write_key(lua_State *L, exchange *x) {
@@ -273,17 +277,17 @@ static const char *write_key(lua_State *L, exchange *x) {
 static int client_authenticate(lua_State *L) {
   client *c = check_client(L);
   long ms = check_ms(L, 3);
-  exchange *x;
+  call *k;
   const char *problem;
   lua_settop(L, 5); /* so that what is pushed is not taken for an argument */
-  x = &call_push(L, CALL_TOKEN, HTTP_POST, ANSWER_MAX)->exchange;
-  problem = write_key(L, x);
+  k = call_push(L, CALL_TOKEN, HTTP_POST, ANSWER_MAX);
+  problem = write_key(L, &k->exchange);
   if (problem != NULL) {
-    exchange_free(x);
+    exchange_free(&k->exchange);
     return answer_invalid(L, "api_key", problem);
   }
-  set_target(L, x, PATH_TOKEN);
-  return perform(L, c, 6, ms, 5);
+  set_target(L, c, &k->exchange, PATH_TOKEN);
+  return perform(L, c, k, ms, 5);
 }
 
 static int client_authorize(lua_State *L) {

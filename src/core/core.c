@@ -6,6 +6,7 @@
  *   decode(text)                 value, exact: no integer was rounded
  *                                | nil, problem
  *   check_record(secret)         true | nil, facts: what put would refuse
+ *   is_plain_record(value)       boolean: only known fields, of their types
  *   check_segment(text)          true | nil, problem: as an id or secretType
  *   check_key(key)               true | nil, problem: as a secretKey
  *   has_stray_newline(text)      whether a single line begins or ends with one
@@ -14,7 +15,7 @@
  *   redact(text, secret)         the text without what it shares with a secret
  *   is_secret_string(value)      boolean
  *   is_set(name)                 whether a variable is there, and not empty
- *   first_done(calls)            see call.h
+ *   first_done(calls, from?)     see call.h
  *   inexact                      weak set of records with rounded integers
  *   monotonic()                  seconds of a clock that only goes forward
  *   sleep(seconds)               false when the script is to be interrupted
@@ -114,6 +115,12 @@ static int push_verdict(lua_State *L, const char *problem) {
   lua_pushnil(L);
   lua_pushstring(L, problem);
   return 2;
+}
+
+static int core_is_plain_record(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushboolean(L, record_is_plain(L, 1));
+  return 1;
 }
 
 static int core_check_segment(lua_State *L) {
@@ -271,6 +278,7 @@ static const luaL_Reg functions[] = {
   {"has_stray_newline", core_has_stray_newline},
   {"info", core_info},
   {"is_loopback", core_is_loopback},
+  {"is_plain_record", core_is_plain_record},
   {"is_secret_string", core_is_secret_string},
   {"is_set", core_is_set},
   {"monotonic", core_monotonic},

@@ -1,6 +1,5 @@
 #include "record.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "json_encode.h"
@@ -13,12 +12,50 @@ static const char *const known_fields[] = {
   "id", "secretType", "expiresAt", "accessKey", "params", "name", NULL,
 };
 
+/* The first ones, without which there is no record; and the one that is no
+ * text. */
+#define REQUIRED_FIELDS 2
+#define PARAMS_FIELD 4
+
 static bool is_known(const char *name) {
   size_t i;
   for (i = 0; known_fields[i] != NULL; i++) {
     if (strcmp(known_fields[i], name) == 0) return true;
   }
   return false;
+}
+
+/* How many of the known fields are there; -1 when one is of a wrong type, or of
+ * those that must be there is not. */
+static int count_known(lua_State *L, int index) {
+  int count = 0;
+  size_t i;
+  for (i = 0; known_fields[i] != NULL; i++) {
+    int wanted = i == PARAMS_FIELD ? LUA_TTABLE : LUA_TSTRING;
+    int type;
+    lua_pushstring(L, known_fields[i]);
+    lua_rawget(L, index);
+    type = lua_type(L, -1);
+    lua_pop(L, 1);
+    if (type == LUA_TNIL && i >= REQUIRED_FIELDS) continue;
+    if (type != wanted) return -1;
+    count++;
+  }
+  return count;
+}
+
+bool record_is_plain(lua_State *L, int index) {
+  int left = lua_istable(L, index) ? count_known(L, index) : -1;
+  if (left < 0) return false;
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (--left < 0) {
+      lua_pop(L, 1);
+      return false;
+    }
+  }
+  return true;
 }
 
 /* The two fields that make up the record's address. */

@@ -2,6 +2,7 @@
 #ifndef BYTENITE_RECORD_H
 #define BYTENITE_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "buffer.h"
@@ -15,6 +16,11 @@
 const char *record_encode(
   lua_State *L, int index, buffer *out, const char **field
 );
+
+/* Whether the value at `index` is a table with id and secretType in which every
+ * field is one of the six, of its type. Most records are, and need no look at
+ * what else there may be. */
+bool record_is_plain(lua_State *L, int index);
 
 /* What keeps bytes from being a secretKey: NULL, or words that follow it. The
  * bytes are NULL when a SecretString was wiped. */

@@ -40,7 +40,8 @@ bool buffer_reserve(buffer *b, size_t more) {
 }
 
 bool buffer_append(buffer *b, const char *data, size_t length) {
-  if (!buffer_reserve(b, length)) return false;
+  bool fits = b->state == BUFFER_OK && length <= b->capacity - b->length;
+  if (!fits && !buffer_reserve(b, length)) return false;
   if (length > 0) memcpy(b->data + b->length, data, length);
   b->length += length;
   return true;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cleanse.h"
+#include "exchange.h"
 
 #define CA_FILE_MAX (4 * 1024 * 1024)
 #define SYSTEM_CA_PATH "/etc/ssl/certs"
@@ -236,6 +237,12 @@ static void set_origin(setter *s, transport *t) {
   }
 }
 
+static void set_callbacks(setter *s) {
+  if (s->code == CURLE_OK && !exchange_set_callbacks(s->easy)) {
+    s->code = CURLE_UNKNOWN_OPTION;
+  }
+}
+
 const char *easy_model(
   transport *t, const transport_settings *settings, const char **option
 ) {
@@ -254,6 +261,7 @@ const char *easy_model(
   set_client(&s, settings);
   set_long(&s, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
   set_origin(&s, t);
+  set_callbacks(&s);
   write_agent(&t->agent, settings->user_agent);
   cleanse_decrypted(s.easy);
 #if LIBCURL_VERSION_NUM >= 0x075700

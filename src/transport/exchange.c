@@ -160,17 +160,6 @@ static size_t take_header(
 
 /* --- the handle --- */
 
-static CURL *take_handle(exchange *x) {
-  transport *t = x->transport;
-  if (x->method == HTTP_GET && t->idle_gets > 0) {
-    return t->idle_get[--t->idle_gets];
-  }
-  if (x->method == HTTP_DELETE && t->idle_deletes > 0) {
-    return t->idle_delete[--t->idle_deletes];
-  }
-  return easy_copy(t);
-}
-
 /* A handle that carried a body is always destroyed, for libcurl keeps copies
  * in it; from 8.0 on it keeps request headers as well. */
 static bool may_keep(const exchange *x) {
@@ -221,25 +210,45 @@ static bool set_headers(exchange *x) {
   return curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK;
 }
 
-static bool set_method(exchange *x) {
+static bool set_method(const exchange *x) {
   CURL *easy = x->easy;
   if (x->method == HTTP_POST) {
     return curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
         (curl_off_t)x->body.length) == CURLE_OK
       && curl_easy_setopt(easy, CURLOPT_POSTFIELDS, x->body.data) == CURLE_OK;
   }
-  return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK
-    && curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
-      x->method == HTTP_DELETE ? "DELETE" : NULL) == CURLE_OK;
+  return x->method == HTTP_GET
+    || curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "DELETE") == CURLE_OK;
 }
 
-static bool set_callbacks(exchange *x) {
+/* A handle that is kept has its method already. */
+static bool take_handle(exchange *x) {
+  transport *t = x->transport;
+  if (x->method == HTTP_GET && t->idle_gets > 0) {
+    x->easy = t->idle_get[--t->idle_gets];
+    return true;
+  }
+  if (x->method == HTTP_DELETE && t->idle_deletes > 0) {
+    x->easy = t->idle_delete[--t->idle_deletes];
+    return true;
+  }
+  x->easy = easy_copy(t);
+  return x->easy != NULL && set_method(x);
+}
+
+bool exchange_set_callbacks(CURL *model) {
+  return curl_easy_setopt(model, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK
+    && curl_easy_setopt(model, CURLOPT_HEADERFUNCTION, take_header)
+      == CURLE_OK
+    && curl_easy_setopt(model, CURLOPT_PREREQFUNCTION, count_send)
+      == CURLE_OK;
+}
+
+/* What the callbacks are called with. */
+static bool set_context(exchange *x) {
   CURL *easy = x->easy;
-  return curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK
-    && curl_easy_setopt(easy, CURLOPT_WRITEDATA, x) == CURLE_OK
-    && curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK
+  return curl_easy_setopt(easy, CURLOPT_WRITEDATA, x) == CURLE_OK
     && curl_easy_setopt(easy, CURLOPT_HEADERDATA, x) == CURLE_OK
-    && curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, count_send) == CURLE_OK
     && curl_easy_setopt(easy, CURLOPT_PREREQDATA, x) == CURLE_OK
     && curl_easy_setopt(easy, CURLOPT_PRIVATE, x) == CURLE_OK
     && curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->detail) == CURLE_OK;
@@ -253,7 +262,7 @@ static long piece_size(const exchange *x) {
 }
 
 static bool set_request(exchange *x, long timeout_ms) {
-  return set_callbacks(x) && set_method(x) && set_headers(x)
+  return set_context(x) && set_headers(x)
     && curl_easy_setopt(x->easy, CURLOPT_REQUEST_TARGET, x->target.data)
       == CURLE_OK
     && curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, piece_size(x)) == CURLE_OK
@@ -281,9 +290,8 @@ static void leave(exchange *x) {
 void exchange_start(exchange *x, transport *t, long timeout_ms) {
   enlist(x, t);
   connections_check_idle(&t->connections, t->sockets, t->socket_count);
-  x->easy = take_handle(x);
   if (
-    x->easy == NULL || !set_request(x, timeout_ms) || !transport_make_room(t)
+    !take_handle(x) || !set_request(x, timeout_ms) || !transport_make_room(t)
     || curl_multi_add_handle(t->multi, x->easy) != CURLM_OK
   ) {
     exchange_stop(x, EXCHANGE_MEMORY);

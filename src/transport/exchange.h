@@ -59,6 +59,10 @@ typedef struct exchange {
 /* Makes an empty exchange that takes no memory. */
 void exchange_init(exchange *x, http_method method, size_t answer_limit);
 
+/* Lets a handle, and those copied from it, call back the exchange that they are
+ * used for. False when libcurl refuses. */
+bool exchange_set_callbacks(CURL *model);
+
 /* Hands the request to libcurl. transport_wait does the rest, until `end` is no
  * longer EXCHANGE_RUNNING. */
 void exchange_start(exchange *x, transport *t, long timeout_ms);

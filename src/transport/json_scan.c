@@ -1,8 +1,8 @@
 #include "json_scan.h"
 
-#include <stdint.h>
 #include <string.h>
 
+#include "plain.h"
 #include "utf8.h"
 
 typedef struct scanner {
@@ -96,37 +96,13 @@ static json_verdict scan_escape(scanner *s, unsigned long *code) {
   return JSON_VALID;
 }
 
-static bool is_plain(unsigned char c) {
-  return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-/* Whether all of 8 bytes are plain. Each term has the highest bit of a byte set
- * when that byte is below 0x20, a quote, a backslash, or beyond ASCII. Only
- * such a byte borrows from the next one, so that the answer is exact. */
-static bool is_plain_word(const char *at) {
-  const uint64_t each = UINT64_C(0x0101010101010101);
-  uint64_t word;
-  uint64_t quote;
-  uint64_t backslash;
-  memcpy(&word, at, sizeof word);
-  quote = word ^ each * '"';
-  backslash = word ^ each * '\\';
-  return (((word - each * 0x20) | (quote - each) | (backslash - each) | word)
-    & each * 0x80) == 0;
-}
-
-static void skip_plain(scanner *s) {
-  while (s->end - s->at >= 8 && is_plain_word(s->at)) s->at += 8;
-  while (s->at < s->end && is_plain((unsigned char)*s->at)) s->at++;
-}
-
 static json_verdict scan_string(scanner *s) {
   unsigned long code;
   json_verdict verdict = expect(s, '"');
   while (verdict == JSON_VALID) {
     size_t step;
     unsigned char c;
-    skip_plain(s);
+    s->at += plain_prefix(s->at, (size_t)(s->end - s->at));
     if (s->at == s->end) return JSON_INCOMPLETE;
     c = (unsigned char)*s->at;
     if (c < 0x20) return JSON_INVALID;

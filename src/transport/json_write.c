@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plain.h"
+
 /* Integral doubles from here on are written with an exponent. */
 #define EXPONENT_FROM 1e21
 
@@ -28,7 +30,7 @@ bool json_write_string(buffer *out, const char *text, size_t length) {
   size_t i;
   buffer_reserve(out, length + 2);
   buffer_text(out, "\"");
-  for (i = 0; i < length; i++) {
+  for (i = plain_prefix(text, length); i < length; i++) {
     unsigned char c = (unsigned char)text[i];
     if (c >= 0x20 && c != '"' && c != '\\') continue;
     buffer_append(out, text + plain, i - plain);

@@ -108,6 +108,7 @@ void redact(
   char *text, size_t length, const char *secret, size_t secret_length
 ) {
   if (secret_length >= SHORTEST_PART) {
+    if (length < SHORTEST_PART) return;
     redact_parts(text, length, secret, secret_length);
   } else if (secret_length > 0) {
     redact_whole(text, length, secret, secret_length);

@@ -1,5 +1,7 @@
 #include "utf8.h"
 
+#include "plain.h"
+
 size_t utf8_sequence(const char *text, size_t left) {
   const unsigned char *bytes = (const unsigned char *)text;
   unsigned char first = bytes[0];
@@ -22,12 +24,14 @@ size_t utf8_sequence(const char *text, size_t left) {
 
 size_t utf8_prefix(const char *text, size_t length) {
   size_t at = 0;
-  while (at < length) {
-    size_t step = utf8_sequence(text + at, length - at);
-    if (step == 0) break;
+  for (;;) {
+    size_t step;
+    at += plain_prefix(text + at, length - at);
+    if (at == length) return at;
+    step = utf8_sequence(text + at, length - at);
+    if (step == 0) return at;
     at += step;
   }
-  return at;
 }
 
 bool utf8_append(buffer *out, unsigned long code) {

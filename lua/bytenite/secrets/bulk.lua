@@ -193,15 +193,19 @@ local function drive(self, workers)
     if self.stopped then break end
     resume(self, { thread = coroutine.create(work) }, self)
   end
+  local from = 1 -- those before have been looked at since the driver last waited
   while #self.pendings + #self.sleepers > 0 do
-    local index = core.first_done(self.pendings)
+    local index = core.first_done(self.pendings, from)
     if index then
+      from = index
       resume_waiter(self, index)
     else
+      from = 1
       local seconds = wake(self)
       if seconds then
         index = self.waiting:first(self.core, self.pendings, math.max(seconds, 0.001))
         if index == false then interrupt(self) end
+        from = index or 1
       end
     end
   end
@@ -282,6 +286,7 @@ function bulk.run(client, items, options, name_of, operate)
     client = client,
     core = client.core,
     waiting = client.waiting,
+    undisturbed = client.waiting.undisturbed and total ~= nil and not options.on_progress,
     thread = coroutine.running() or "main",
     items = items,
     total = total,

@@ -164,9 +164,8 @@ local function ask_key(call, secretKey)
   return err
 end
 
--- Where others run while a call waits, the caller could change the record meanwhile.
 local function run_put(call, limits, secret, secretKey)
-  call.secret = call.waiting.blocks and secret or record.copy(secret)
+  call.secret = call.waiting.undisturbed and secret or record.copy(secret)
   local err = invalid_record(call, secret) or ask_key(call, secretKey)
   if err then return nil, err end
   return call:start(limits):run(PUT)

@@ -52,6 +52,7 @@ end
 ---@param secret any
 ---@return string? problem that names the field
 function record.problem(secret)
+  if core.is_plain_record(secret) then return nil end
   if type(secret) ~= "table" then
     return ("secret: table expected, got %s"):format(arguments.type_name(secret))
   end

@@ -3,6 +3,8 @@
 --
 --   waiting.blocks             exchanges are performed, not started and waited for
 --   waiting.interrupted        no more of them are to be begun
+--   waiting.undisturbed        while a call waits, none of the caller's code runs that could change
+--                              what it was given
 --   waiting:pause(core_client, pending, seconds?)    until it is done, or the time is up
 --   waiting:first(core_client, pendings, seconds)    index of one that is done; nil when the time
 --                              may be up, false when the script is to be interrupted
@@ -20,7 +22,7 @@ local core = require "bytenite.secrets.core"
 
 -- Blocking ---------------------------------------------------------------------------------------
 
-local Blocking = { blocks = true }
+local Blocking = { blocks = true, undisturbed = true }
 Blocking.__index = Blocking
 
 function Blocking.first(_, core_client, pendings, seconds)
