@@ -394,3 +394,38 @@ describe("An answer", function()
     assert.is_true(result.growth <= 5 * MIB * faults.SLOW, result.growth .. " bytes")
   end)
 end)
+
+-- When something comes within a millisecond before a transfer's time is up, libcurl forgets that it
+-- is; a server could make a call last for ever so.
+describe("A last byte", function()
+  before_each(start_test)
+  after_each(end_test)
+
+  local COUNT, AT_ONCE, TIMEOUT = 192, 16, 0.25
+
+  it("just before the time is up puts nothing off", function()
+    local scripts = {}
+    for number = 1, COUNT do
+      local before = (number % 32 - 6) * 0.0005
+      scripts[number] = { request, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+        raw_server.wait(TIMEOUT - before), "{", hold }
+    end
+    local server = faults.server(scripts)
+    local attempts = {}
+    local client = faults.client(server.url, "put", {
+      timeout = TIMEOUT, retries = 0, connect_timeout = 0.2, -- whose end would help as well
+      on_event = function(event)
+        attempts[#attempts + 1] = event
+      end,
+    })
+    local items = {}
+    for number = 1, COUNT do
+      items[number] = { secret = { id = "key-" .. number, secretType = "s3" }, secretKey = "x" }
+    end
+    assert.are.equal(COUNT, client:put_all(items, { concurrency = AT_ONCE }).failed)
+    for _, attempt in ipairs(attempts) do
+      assert.are.equal("timeout", attempt.kind)
+      faults.assert_in_time(attempt.seconds, TIMEOUT)
+    end
+  end)
+end)
