@@ -5,7 +5,10 @@ local shell = require "shell"
 local BUILD = os.getenv "BUILD" or ".build"
 
 local MODULES = {
-  { name = "bytenite.secrets.core", path = "/bytenite/secrets/core.so" },
+  {
+    name = "bytenite.secrets.core", path = "/bytenite/secrets/core.so",
+    checked = "U __snprintf_chk", -- of -D_FORTIFY_SOURCE
+  },
   { name = "bytenite.secrets.emulator.server", path = "/bytenite/secrets/emulator/server.so" },
 }
 
@@ -46,9 +49,11 @@ for _, module in ipairs(MODULES) do
       assert.not_matches("TEXTREL", look("readelf -dW"))
     end)
 
-    it("guards its stack", function()
+    it("guards its stack and what is written with a length", function()
       if BUILD:find("-asan", 1, true) then return pending "the sanitizers do that here" end
-      assert.matches("U __stack_chk_fail", look("nm -D --undefined-only"))
+      local imported = look("nm -D --undefined-only")
+      assert.matches("U __stack_chk_fail", imported)
+      assert.matches(module.checked or "", imported)
     end)
   end)
 end

@@ -185,6 +185,15 @@ describe("retries", function()
       end
     end)
 
+    it("until the time that the service names", function()
+      fail("put", { status = 503, headers = {
+        ["Retry-After"] = os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + 8),
+      } })
+      assert(client:put(RECORD, KEY))
+      assert.equal(1, #slept)
+      assert.is_true(slept[1] > 4 and slept[1] <= 8, slept[1] .. " s")
+    end)
+
     it("in earnest", function()
       core.sleep = sleep
       fail("list", { status = 429, headers = { ["Retry-After"] = 1 } })

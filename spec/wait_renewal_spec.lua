@@ -321,6 +321,18 @@ describe("Calls that share a renewal", function()
     end)
   end)
 
+  it("count each of their attempts once, when their time is up after a 401", function()
+    assert(loop:call(client.list, client))
+    emulator:fail { op = "list", status = 401, delay = DELAY / 10, times = 2 }
+    emulator:fail { op = "authenticate", delay = 2 * DELAY }
+    start_calls(1)
+    local results = start_calls(1, { deadline = DELAY })
+    loop:run()
+    local err = results[1][2]
+    assert.same({ "timeout", 1, 1 }, { err.kind, err.attempts, err.sends })
+    assert.equal(2, count "exchange")
+  end)
+
   it("do not wait for themselves", function()
     -- Each of these functions is called by the call that renews, and calls in its turn.
     local inner = {}

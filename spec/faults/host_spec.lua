@@ -1,5 +1,5 @@
 -- Life in a host: states that close, forks, threads, other copies of libcurl: rows 72 to 77 and 80
--- of the fault matrix.
+-- of the fault matrix, and S33 of the threat model.
 
 local certificates = require "certificates"
 local environment = require "environment"
@@ -106,6 +106,63 @@ describe("A Lua state", function()
       { script = script })
     assert.are.equal("none", problem)
     assert.are.equal(8 * 28, server:sends())
+  end)
+end)
+
+describe("A process", function()
+  after_each(faults.clean_up)
+
+  -- A change of what a module should leave alone is seen here, and told.
+  local LOOK = [[
+    require("process").setenv("LD_PRELOAD") -- for what `look` starts
+    local function look()
+      local file = io.open("/proc/self/status")
+      local status = file:read("*a")
+      file:close()
+      local pipe = io.popen("env | sort")
+      local found = { variables = pipe:read("*a"), locale = os.setlocale(nil) }
+      pipe:close()
+      for _, name in ipairs { "SigBlk", "SigIgn", "SigCgt", "Umask" } do
+        found[name] = status:match(name .. ":%s*(%x+)")
+      end
+      return found
+    end
+  ]]
+
+  local function looks(script, url)
+    return faults.child(LOOK .. [[
+      local before = look()
+      ]] .. script .. [[
+
+      return { before = before, after = look() }
+    ]], { url = url, ca = certificates.ca })
+  end
+
+  it("S33: keeps its signals, variables and locale when the module is loaded and used", function()
+    local server = faults.server { faults.honest(encrypt), { encrypt, request, raw_server.reset } }
+    local found = looks([[
+      local secrets = require "bytenite.secrets"
+      local client = assert(secrets.new { base_url = given.url, ca_file = given.ca, api_key = "k",
+        retries = 0, ignore_env = true })
+      assert(client:list())
+      assert(client:put({ id = "a", secretType = "s3" }, secrets.from_string "key"))
+      local second = assert(secrets.new { base_url = given.url, ca_file = given.ca,
+        access_token = "t", retries = 0, ignore_env = true })
+      assert(not second:delete("s3", "a"))
+      client:close()
+    ]], faults.https(server.url))
+    assert.are.same(found.before, found.after)
+  end)
+
+  -- Without this the test above would prove nothing.
+  it("S33: is looked at closely enough", function()
+    local found = looks([[
+      sabotage.alarms(0)
+      sabotage.default_sigpipe()
+      require("process").setenv("SPEC_VARIABLE", "x")
+    ]])
+    assert.are_not.equal(found.before.SigCgt, found.after.SigCgt)
+    assert.are_not.equal(found.before.variables, found.after.variables)
   end)
 end)
 

@@ -1,12 +1,14 @@
 -- What a call makes of failures that an honest service may show: rows 23 to 26 and 49 to 60 of the
 -- fault matrix. The emulator's state tells what was applied.
 
+local certificates = require "certificates"
 local emulators = require "bytenite.secrets.emulator"
 local faults = require "faults"
 local raw_server = require "raw_server"
 local secrets = require "bytenite.secrets"
 
 local request = raw_server.request
+local encrypt = raw_server.tls(certificates.good)
 
 local emulator, client, events
 
@@ -149,6 +151,42 @@ describe("A service that dies", function()
     assert.are.equal(1, err.attempts)
     assert.are.equal(2, err.sends)
   end)
+
+  -- A server that dies while it answers may be gone by the time of the second send.
+  local HANDSHAKES = {
+    ["a handshake that breaks off"] = { raw_server.skip(50) },
+    ["a certificate that nobody trusts"] = { raw_server.tls(certificates.other_ca), request },
+  }
+
+  -- The first send of a call reaches its server, the second one gets no further than this script.
+  local function half_hidden(op, script, last)
+    local first = { encrypt, request, faults.HONEST, request }
+    local server = faults.server { first, script, last or script }
+    local raw_client = faults.client(faults.https(server.url), op, { ca_file = certificates.ca })
+    assert(faults.call(op, raw_client))
+    local value, err = faults.call(op, raw_client)
+    faults.assert_clean(err)
+    return value, err
+  end
+
+  for name, script in pairs(HANDSHAKES) do
+    for op in pairs(faults.WRITES) do
+      it(("25: on a kept connection, before %s, may have done it (%s)"):format(name, op), function()
+        local value, err = half_hidden(op, script)
+        assert.is_nil(value)
+        assert.are.equal("tls", err.kind)
+        assert.are.equal(1, err.sends)
+        assert.is_true(err.ambiguous)
+      end)
+    end
+  end
+
+  it("25: on a kept connection while it removes, and once more in a handshake, leads to absent",
+    function()
+      local gone = { encrypt, request, raw_server.answer(404, "{}") }
+      local receipt = assert(half_hidden("delete", { raw_server.skip(50) }, gone))
+      assert.is_true(receipt.absent)
+    end)
 
   for _, op in ipairs(faults.OPS) do
     it(("26: between two calls is not noticed, and the second is sent once (%s)"):format(op),

@@ -3,6 +3,7 @@
 
 local certificates = require "certificates"
 local environment = require "environment"
+local event_loop = require "event_loop"
 local faults = require "faults"
 local lfs = require "lfs"
 local raw_server = require "raw_server"
@@ -250,29 +251,66 @@ describe("A connection", function()
     assert.is_truthy(server:requests()[1][1]:find("^GET /v1/auth/secrets HTTP/1%.1\r\n"))
   end)
 
-  it("S28: is not inherited by programs that the host starts", function()
-    local server = faults.server { faults.honest() }
-    local before = {}
+  local function targets()
+    local found = {}
     for name in lfs.dir("/proc/self/fd") do
-      before[name] = true
+      found[name] = lfs.symlinkattributes("/proc/self/fd/" .. name, "target")
     end
-    local client = faults.client(server.url, "list")
-    assert(client:list())
-    local inodes = {}
-    for line in io.lines("/proc/self/net/tcp") do
-      local port, inode = line:match("^%s*%d+: %x+:%x+ %x+:(%x+) .- %d+ +%d+ (%d+) ")
-      if port and tonumber(port, 16) == tonumber(server.port) then inodes[inode] = true end
-    end
-    local found = 0
-    for name in lfs.dir("/proc/self/fd") do
-      local target = not before[name] and lfs.symlinkattributes("/proc/self/fd/" .. name, "target")
-      if target and inodes[target:match("^socket:%[(%d+)%]$")] then
-        found = found + 1
-        local flags = io.open("/proc/self/fdinfo/" .. name):read("*a"):match("flags:%s*(%d+)")
-        assert.are.equal("2", flags:match("(%d)%d%d%d%d%d%d$"), flags) -- O_CLOEXEC, in octal
+    return found
+  end
+
+  -- The descriptors that a function leaves open: what each is, and its flags, in octal.
+  local function opened_by(open)
+    local before, opened = targets(), {}
+    open()
+    for name, target in pairs(targets()) do
+      local info = target ~= before[name] and io.open("/proc/self/fdinfo/" .. name)
+      if info then
+        opened[#opened + 1] = { target = target, flags = info:read("*a"):match("flags:%s*(%d+)") }
+        info:close()
       end
     end
-    assert.are.equal(1, found)
+    return opened
+  end
+
+  -- How many of them there are of a kind, none of which a program that is started would get.
+  local function count_closed_on_exec(opened, is_meant)
+    local count = 0
+    for _, one in ipairs(opened) do
+      if is_meant(one.target) then
+        count = count + 1
+        assert.are.equal("2", one.flags:match("(%d)%d%d%d%d%d%d$"), one.flags) -- O_CLOEXEC
+      end
+    end
+    return count
+  end
+
+  it("S28: is not inherited by programs that the host starts", function()
+    local server = faults.server { faults.honest() }
+    local client = faults.client(server.url, "list")
+    local opened = opened_by(function()
+      assert(client:list())
+    end)
+    local sockets = {}
+    for line in io.lines("/proc/self/net/tcp") do
+      local port, inode = line:match("^%s*%d+: %x+:%x+ %x+:(%x+) .- %d+ +%d+ (%d+) ")
+      if port and tonumber(port, 16) == tonumber(server.port) then
+        sockets[("socket:[%s]"):format(inode)] = true
+      end
+    end
+    assert.are.equal(1, count_closed_on_exec(opened, function(target)
+      return sockets[target]
+    end))
+  end)
+
+  it("S28: is not inherited, and neither is what an event loop waits for", function()
+    if not event_loop.works then return pending "PUC 5.1 has no loop mode" end
+    local opened = opened_by(function()
+      faults.client("http://127.0.0.1:1", "list", { wait = event_loop.new().wait })
+    end)
+    assert.is_true(2 <= count_closed_on_exec(opened, function(target)
+      return target:find("^anon_inode:%[event")
+    end))
   end)
 
   for _, op in ipairs(faults.OPS) do
@@ -354,5 +392,40 @@ describe("An answer", function()
       result.kinds)
     -- A sanitizer keeps what was freed for a while.
     assert.is_true(result.growth <= 5 * MIB * faults.SLOW, result.growth .. " bytes")
+  end)
+end)
+
+-- When something comes within a millisecond before a transfer's time is up, libcurl forgets that it
+-- is; a server could make a call last for ever so.
+describe("A last byte", function()
+  before_each(start_test)
+  after_each(end_test)
+
+  local COUNT, AT_ONCE, TIMEOUT = 192, 16, 0.25
+
+  it("just before the time is up puts nothing off", function()
+    local scripts = {}
+    for number = 1, COUNT do
+      local before = (number % 32 - 6) * 0.0005
+      scripts[number] = { request, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+        raw_server.wait(TIMEOUT - before), "{", hold }
+    end
+    local server = faults.server(scripts)
+    local attempts = {}
+    local client = faults.client(server.url, "put", {
+      timeout = TIMEOUT, retries = 0, connect_timeout = 0.2, -- whose end would help as well
+      on_event = function(event)
+        attempts[#attempts + 1] = event
+      end,
+    })
+    local items = {}
+    for number = 1, COUNT do
+      items[number] = { secret = { id = "key-" .. number, secretType = "s3" }, secretKey = "x" }
+    end
+    assert.are.equal(COUNT, client:put_all(items, { concurrency = AT_ONCE }).failed)
+    for _, attempt in ipairs(attempts) do
+      assert.are.equal("timeout", attempt.kind)
+      faults.assert_in_time(attempt.seconds, TIMEOUT)
+    end
   end)
 end)

@@ -3,6 +3,7 @@
 
 local certificates = require "certificates"
 local child = require "child"
+local cjson = require "cjson"
 local faults = require "faults"
 local process = require "process"
 local raw_server = require "raw_server"
@@ -10,6 +11,9 @@ local socket = require "socket"
 
 local request, reset, hold = raw_server.request, raw_server.reset, raw_server.hold
 local read = raw_server.read
+
+local BUILD = os.getenv("BUILD") or ".build"
+local SABOTAGE, OLD_LIBCURL = BUILD .. "/sabotage.so", BUILD .. "/old_libcurl.so"
 
 -- Both kinds of connection: a name, a first step for scripts, and a base URL of the server.
 local CONNECTIONS = {
@@ -74,7 +78,6 @@ describe("System calls", function()
     end)
   end
 
-  -- Every one of the calls that a put makes fails in every way, once.
   -- Each of the calls that a put makes fails in every way, once.
   for_both("65: that fail are outlived, or told as what they are", function(first)
     local result = faults.child([[
@@ -169,6 +172,40 @@ describe("A signal", function()
       return { kinds = kinds, pending = pending, default = default }
     ]], given(url_of(server)))
     assert.are.same({ kinds = { network = 20 }, pending = false, default = true }, result)
+  end)
+
+  -- What the kernel does to a host with a libcurl that lets it.
+  local function with_broken_pipes(version)
+    local server = faults.server { faults.honest() }
+    local script = faults.script([[
+      local old = require "old_libcurl"
+      if given.version then old.version("7.81.0", given.version) end
+      local client = faults.client(given.url, "put", { retries = 0 })
+      sabotage.default_sigpipe()
+      sabotage.break_pipes()
+      local _, err = faults.call("put", client)
+      sabotage.stop()
+      local pending, default, blocked = sabotage.sigpipe()
+      return { kind = err.kind, sends = err.sends, pending = pending, default = default,
+        blocked = blocked, again = faults.call("put", client) ~= nil }
+    ]], given(server.url, { version = version }))
+    local pid, fd = child.preload(OLD_LIBCURL .. ":" .. SABOTAGE, os.getenv("LUA") or "lua", "-e",
+      script)
+    local output = child.read_all(fd)
+    return process.wait(pid), output
+  end
+
+  it("48: of a broken pipe is kept from the host where libcurl is older than 7.88", function()
+    local status, output = with_broken_pipes(0x075100)
+    assert.are.equal(0, status, output)
+    assert.are.same({ kind = "network", sends = 0, pending = false, default = true,
+      blocked = false, again = true }, cjson.decode(output)[1])
+  end)
+
+  -- Without this the test above would prove nothing.
+  it("48: of a broken pipe would end the host otherwise", function()
+    local SIGPIPE = 13
+    assert.are.equal(-SIGPIPE, (with_broken_pipes()))
   end)
 
   it("66: 1,000 times a second breaks nothing", function()

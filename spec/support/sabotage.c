@@ -38,6 +38,7 @@ static __thread long count;       /* how many there were */
 static __thread int failure;      /* errno */
 static __thread size_t slice;     /* most that send and recv move; 0: all */
 static __thread double slice_wait; /* seconds before each send */
+static __thread bool broken_pipes; /* send raises SIGPIPE */
 
 static bool fails(int call) {
   if (call != failing) return false;
@@ -70,6 +71,11 @@ EXPORT int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length) {
 }
 
 EXPORT ssize_t send(int fd, const void *bytes, size_t length, int flags) {
+  if (broken_pipes) {
+    raise(SIGPIPE);
+    errno = EPIPE;
+    return -1;
+  }
   if (fails(SEND)) return -1;
   if (slice > 0 && length > slice) length = slice;
   if (slice > 0) sleep_for(slice_wait);
@@ -112,7 +118,16 @@ static int sabotage_stop(lua_State *L) {
   lua_pushboolean(L, failing >= 0 && count >= first);
   failing = -1;
   slice = 0;
+  broken_pipes = false;
   return 1;
+}
+
+/* break_pipes(): send finds every connection closed, and lets the kernel's
+ * signal come, as libcurl before 7.88 sometimes does. */
+static int sabotage_break_pipes(lua_State *L) {
+  (void)L;
+  broken_pipes = true;
+  return 0;
 }
 
 /* slice(bytes, seconds?): send and recv move at most so much, and send waits
@@ -251,15 +266,18 @@ static int sabotage_default_sigpipe(lua_State *L) {
   return 0;
 }
 
-/* sigpipe() -> is it pending, is its action the default one */
+/* sigpipe() -> is it pending, is its action the default one, is it blocked */
 static int sabotage_sigpipe(lua_State *L) {
   struct sigaction action;
   sigset_t pending;
+  sigset_t mask;
   sigpending(&pending);
+  pthread_sigmask(SIG_SETMASK, NULL, &mask);
   sigaction(SIGPIPE, NULL, &action);
   lua_pushboolean(L, sigismember(&pending, SIGPIPE) == 1);
   lua_pushboolean(L, action.sa_handler == SIG_DFL);
-  return 2;
+  lua_pushboolean(L, sigismember(&mask, SIGPIPE) == 1);
+  return 3;
 }
 
 /* --- other Lua states --- */
@@ -336,6 +354,7 @@ static int sabotage_threads(lua_State *L) {
 
 static const luaL_Reg functions[] = {
   {"alarms", sabotage_alarms},
+  {"break_pipes", sabotage_break_pipes},
   {"default_sigpipe", sabotage_default_sigpipe},
   {"fail", sabotage_fail},
   {"jump", sabotage_jump},

@@ -1,5 +1,5 @@
-/* What memory.c, secret.c and curl_memory.c of the module get in place of the C
- * library's. */
+/* What memory.c, secret.c, curl_memory.c and fork.c of the module get in place
+ * of the C library's. */
 #ifndef TORTURE_MODULE_MEMORY_H
 #define TORTURE_MODULE_MEMORY_H
 

@@ -1,0 +1,7 @@
+/* The module's fork.c, as it is, on pages that can be refused. */
+#include "module_memory.h"
+
+#define mmap module_mmap
+#define munmap module_munmap
+
+#include "../../src/transport/fork.c"
