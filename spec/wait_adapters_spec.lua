@@ -119,7 +119,7 @@ for name, loop in pairs(loops) do
           order[#order + 1] = word
         end
       end
-      run(sleeper(0.06, "third"), sleeper(0.02, "first"), sleeper(0.04, "second"))
+      run(sleeper(0.6, "third"), sleeper(0.02, "first"), sleeper(0.3, "second"))
       assert.are.same({ "first", "second", "third" }, order)
     end)
 
