@@ -331,15 +331,17 @@ bool json_read_string(buffer *out, const char *text, size_t length) {
  * there. */
 static bool string_is(const char *text, size_t length, const char *name) {
   char room[MEMBER_MAX];
-  buffer plain = {room, 0, sizeof room, 0, BUFFER_OK};
-  plain.limit = strlen(name);
+  size_t name_length = strlen(name);
+  buffer plain = {room, 0, 0, 0, BUFFER_OK};
+  plain.capacity = name_length;
+  plain.limit = name_length;
   if (memchr(text, '\\', length) == NULL) {
-    return length == plain.limit + 2
-      && memcmp(text + 1, name, plain.limit) == 0;
+    return length == name_length + 2
+      && memcmp(text + 1, name, name_length) == 0;
   }
   return json_read_string(&plain, text, length)
-    && plain.length == plain.limit
-    && memcmp(plain.data, name, plain.length) == 0;
+    && plain.length == name_length
+    && memcmp(plain.data, name, name_length) == 0;
 }
 
 static json_member *member_named(

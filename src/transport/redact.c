@@ -4,88 +4,93 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "memory.h"
-
 /* Shorter runs occur by chance in ordinary words. */
-#define SHORTEST_PART 8
+#define PART 8
 
 /* What is shorter than this occurs in ordinary words all over. */
 #define SHORTEST_WORD 4
 
-#define PAIRS 1024
+/* How many parts of a text are looked for at a time. */
+#define PARTS_MAX 1024
+#define SLOTS_MAX (2 * PARTS_MAX)
 
-/* How many bytes at `text` stand somewhere in `secret`; 0 when fewer than a
- * part. */
-static size_t common_run(
-  const char *text, size_t length, const char *secret, size_t secret_length
-) {
-  size_t longest = 0;
-  size_t start;
-  for (start = 0; start + SHORTEST_PART <= secret_length; start++) {
-    size_t run = 0;
-    while (run < length && start + run < secret_length
-        && text[run] == secret[start + run]) {
-      run++;
-    }
-    if (run > longest) longest = run;
-  }
-  return longest >= SHORTEST_PART ? longest : 0;
+/* The parts that begin in a piece of text, by their hash. What is found in the
+ * secret is taken out, so that the time depends on the lengths alone. */
+typedef struct parts {
+  char *text;
+  size_t count;
+  size_t slots;                /* a power of two, over `count` */
+  uint16_t first[SLOTS_MAX];   /* by hash: 1 + the place of a part; 0 if none */
+  uint16_t next[PARTS_MAX];    /* by place: the next one with the same hash */
+  bool shared[PARTS_MAX + PART]; /* by place: bytes that the secret has too */
+} parts;
+
+static uint64_t part_at(const char *at) {
+  uint64_t part;
+  memcpy(&part, at, sizeof part);
+  return part;
 }
 
-/* Which pairs of neighbouring bytes a secret has, by a hash of the pair. Most
- * places of most texts are told from a secret by one look at it. */
-typedef struct pairs {
-  uint64_t words[PAIRS / 64];
-} pairs;
-
-static unsigned hash_of_pair(const char *at) {
-  unsigned first = (unsigned char)at[0];
-  unsigned second = (unsigned char)at[1];
-  return (first * 37 + second) % PAIRS;
+static size_t slot_of(const parts *p, uint64_t part) {
+  return (size_t)(part * UINT64_C(0x9E3779B97F4A7C15) >> 48) & (p->slots - 1);
 }
 
-static bool has_pair(const pairs *p, const char *at) {
-  unsigned hash = hash_of_pair(at);
-  return (p->words[hash / 64] >> hash % 64 & 1) != 0;
-}
-
-static void note_pairs(pairs *p, const char *secret, size_t length) {
+static void note_parts(parts *p) {
   size_t i;
-  memset(p, 0, sizeof *p);
-  for (i = 0; i + 1 < length; i++) {
-    unsigned hash = hash_of_pair(secret + i);
-    p->words[hash / 64] |= (uint64_t)1 << hash % 64;
+  p->slots = PART;
+  while (p->slots <= p->count) p->slots *= 2;
+  memset(p->first, 0, p->slots * sizeof *p->first);
+  memset(p->shared + PART, 0, p->count);
+  for (i = 0; i < p->count; i++) {
+    uint16_t *slot = &p->first[slot_of(p, part_at(p->text + i))];
+    p->next[i] = *slot;
+    *slot = (uint16_t)(i + 1);
   }
 }
 
-/* Where from `at` on a part of 8 bytes may begin, or the length. A pair that
- * the secret does not have rules out all parts that it lies in. */
-static size_t next_candidate(
-  const pairs *p, const char *text, size_t length, size_t at
-) {
-  while (at + SHORTEST_PART <= length) {
-    if (has_pair(p, text + at + SHORTEST_PART - 2)) return at;
-    at += SHORTEST_PART - 1;
+/* Takes out all places of this part of the secret. */
+static void find_part(parts *p, uint64_t part) {
+  uint16_t *link = &p->first[slot_of(p, part)];
+  while (*link != 0) {
+    size_t place = *link - 1u;
+    if (part_at(p->text + place) == part) {
+      memset(p->shared + place, true, PART);
+      *link = p->next[place];
+    } else {
+      link = &p->next[place];
+    }
   }
-  return length;
 }
 
-static void redact_parts(
+static void overwrite(const parts *p, size_t length) {
+  size_t i;
+  for (i = 0; i < length; i++) {
+    if (p->shared[i]) p->text[i] = '*';
+  }
+}
+
+/* Piece by piece. What the parts of one share reaches into the next. */
+static void redact_text(
   char *text, size_t length, const char *secret, size_t secret_length
 ) {
-  pairs p;
-  size_t at;
-  note_pairs(&p, secret, secret_length);
-  at = next_candidate(&p, text, length, 0);
-  while (at < length) {
-    size_t run = common_run(text + at, length - at, secret, secret_length);
-    memset(text + at, '*', run);
-    at = next_candidate(&p, text, length, at + (run > 0 ? run : 1));
+  size_t left = length - PART + 1;
+  parts p;
+  memset(p.shared, 0, PART);
+  for (p.text = text; left > 0; p.text += p.count) {
+    size_t i;
+    p.count = left < PARTS_MAX ? left : PARTS_MAX;
+    note_parts(&p);
+    for (i = 0; i + PART <= secret_length; i++) {
+      find_part(&p, part_at(secret + i));
+    }
+    overwrite(&p, p.count);
+    memmove(p.shared, p.shared + p.count, PART);
+    left -= p.count;
   }
-  memory_wipe(&p, sizeof p);
+  overwrite(&p, PART - 1);
 }
 
-/* A secret that has no parts of that length is looked for as a whole. */
+/* A secret that is shorter than a part is looked for as a whole. */
 static void redact_whole(
   char *text, size_t length, const char *secret, size_t secret_length
 ) {
@@ -107,9 +112,8 @@ static void redact_whole(
 void redact(
   char *text, size_t length, const char *secret, size_t secret_length
 ) {
-  if (secret_length >= SHORTEST_PART) {
-    if (length < SHORTEST_PART) return;
-    redact_parts(text, length, secret, secret_length);
+  if (secret_length >= PART) {
+    if (length >= PART) redact_text(text, length, secret, secret_length);
   } else if (secret_length > 0) {
     redact_whole(text, length, secret, secret_length);
   }
