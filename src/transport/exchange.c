@@ -262,10 +262,11 @@ static long piece_size(const exchange *x) {
 }
 
 static bool set_request(exchange *x, long timeout_ms) {
+  /* Refused by a handle that kept its buffer, which will do. */
+  (void)curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, piece_size(x));
   return set_context(x) && set_headers(x)
     && curl_easy_setopt(x->easy, CURLOPT_REQUEST_TARGET, x->target.data)
       == CURLE_OK
-    && curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, piece_size(x)) == CURLE_OK
     && curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK;
 }
 
@@ -289,6 +290,8 @@ static void leave(exchange *x) {
 
 void exchange_start(exchange *x, transport *t, long timeout_ms) {
   enlist(x, t);
+  x->ends = transport_now() + timeout_ms;
+  transport_expect(t, x->ends);
   connections_check_idle(&t->connections, t->sockets, t->socket_count);
   if (
     !take_handle(x) || !set_request(x, timeout_ms) || !transport_make_room(t)
@@ -364,7 +367,9 @@ void exchange_finish(exchange *x, CURLcode code) {
 void exchange_stop(exchange *x, exchange_end how) {
   sigpipe_guard guard;
   if (x->transport == NULL) return;
-  if (x->transport->owner != fork_generation()) x->easy = NULL; /* the parent's */
+  if (x->transport->owner != fork_generation()) {
+    x->easy = NULL; /* the parent's */
+  }
   sigpipe_block(&guard, x->transport->libcurl);
   end(x, how);
   sigpipe_restore(&guard);

@@ -45,6 +45,7 @@ typedef struct exchange {
 
   /* The work of the transport. */
   transport *transport;         /* while it is under way */
+  int64_t ends;                 /* when its time is up, monotonic ms */
   struct exchange *next;
   struct exchange *previous;
   CURL *easy;

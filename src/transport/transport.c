@@ -20,6 +20,9 @@
 /* How long what waits is left alone. */
 #define STALL_MS 1000
 
+/* How late libcurl may end a transfer. */
+#define GRACE_MS 10
+
 /* As many as libcurl ever watches for one transfer. */
 #define SOCKETS_EACH 5
 
@@ -106,6 +109,7 @@ static bool set_up_multi(transport *t) {
 
 static bool open_multi(transport *t) {
   t->timer = NEVER;
+  t->overdue = INT64_MAX;
   t->broken = false;
   if (!wakeup_renew(t->wakeup)) return false;
   t->multi = curl_multi_init();
@@ -242,10 +246,28 @@ static void collect_finished(transport *t) {
   }
 }
 
+void transport_expect(transport *t, int64_t end) {
+  if (end + GRACE_MS < t->overdue) t->overdue = end + GRACE_MS;
+}
+
+/* libcurl forgets the end of a transfer's time when something moves within the
+ * last millisecond before it, and when nothing moves later, nothing ends it. */
+static CURLMcode run_overdue(transport *t, int64_t now) {
+  const exchange *x;
+  CURLMcode code = run_stalled(t);
+  t->overdue = INT64_MAX;
+  for (x = t->exchanges; x != NULL; x = x->next) {
+    transport_expect(t, x->ends > now ? x->ends : now);
+  }
+  return code;
+}
+
 static int time_to_wait(const transport *t, long ms) {
+  int64_t next = t->overdue;
   int64_t left = ms;
-  if (t->timer != NEVER && t->timer - transport_now() < left) {
-    left = t->timer - transport_now();
+  if (t->timer != NEVER && t->timer < next) next = t->timer;
+  if (next != INT64_MAX && next - transport_now() < left) {
+    left = next - transport_now();
   }
   if (left < 0) left = 0;
   return left > INT_MAX ? INT_MAX : (int)left;
@@ -266,7 +288,10 @@ static CURLMcode run(transport *t, int ready) {
   bool due = is_due(t, now);
   if (ready > 0) code = run_sockets(t);
   if (code == CURLM_OK && is_due(t, now)) code = run_timer(t);
-  if (ready > 0 || due) {
+  if (code == CURLM_OK && now >= t->overdue) {
+    t->moved = now;
+    code = run_overdue(t, now);
+  } else if (ready > 0 || due) {
     t->moved = now;
   } else if (now - t->moved >= STALL_MS && t->exchanges != NULL) {
     t->moved = now;

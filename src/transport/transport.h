@@ -60,6 +60,7 @@ typedef struct transport {
   size_t socket_count;
   size_t socket_capacity;
   int64_t timer;             /* when libcurl wants to run, monotonic ms; -1 */
+  int64_t overdue;           /* when one of the exchanges should have ended */
   int64_t moved;             /* when it last ran */
   wakeup *wakeup;
   long max_connections;
@@ -88,6 +89,9 @@ bool transport_enter(transport *t, bool *forked);
 /* Makes room for the sockets of all exchanges: a shortage while libcurl works
  * on them would be the end of its multi handle. False when memory is short. */
 bool transport_make_room(transport *t);
+
+/* An exchange is to end at this time. */
+void transport_expect(transport *t, int64_t end);
 
 typedef enum transport_event {
   TRANSPORT_PROGRESS,    /* something happened, or the time is up */

@@ -164,7 +164,8 @@ function errors.classify(facts)
     return reason, RETRYABLE_KINDS[reason], sent
   elseif reason == "curl" then
     local kind = CURL_KINDS[facts.curl] or "network"
-    if kind == "tls" then return kind, errors.is_handshake(facts), false end
+    -- The first of two sends may have gone to a server that died before the second could.
+    if kind == "tls" then return kind, errors.is_handshake(facts), sent end
     return kind, RETRYABLE_KINDS[kind] or false, sent
   end
   return "protocol", false, true -- a whole answer of the wrong form, or too large a one

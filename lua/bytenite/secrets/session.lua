@@ -164,10 +164,10 @@ end
 local function newer_token(self, call, token)
   local renewal = find_renewal(self, call)
   while renewal do
-    if not await(call, renewal) then return nil, call:interrupted() end
+    if not await(call, renewal) then return nil, call:for_token():interrupted() end
     if self.token > token then return true end
     if is_shared(renewal, call) then return nil, errors.again(renewal.err, call:op()) end
-    if call:left() <= 0 then return nil, call:out_of_time() end
+    if call:left() <= 0 then return nil, call:for_token():out_of_time() end
     renewal = find_renewal(self, call)
   end
   if self.refused and core.monotonic() < self.rest_ends then
