@@ -39,9 +39,9 @@ describe("doctor", function()
     for _, line in ipairs {
       "version            " .. info.version, "lua                " .. info.lua,
       "libcurl            " .. info.libcurl, "tls                " .. info.tls,
-      "cjson              " .. info.cjson, "api_key            (set) (environment)",
-      "base_url           " .. emulator.url .. " (environment)",
-      "timeout            7 (environment)", "deadline           30 (default)",
+      "cjson              " .. info.cjson, "api_key            (set) (BYTENITE_API_KEY)",
+      "base_url           " .. emulator.url .. " (BYTENITE_BASE_URL)",
+      "timeout            7 (BYTENITE_TIMEOUT)", "deadline           30 (default)",
       "proxy in effect    none", "credential         accepted",
       "memory is wiped    " .. (info.scrub and "yes" or "no"),
       "memory is locked   " .. (info.memory_lock and "yes" or "no"),
@@ -61,11 +61,14 @@ describe("doctor", function()
     assert.are.same({ reached = true, seconds = found.service.seconds }, found.service)
     assert.are.same({ found = true, accepted = true }, found.credential)
     assert.is_true(math.abs(found.clock.ahead) < 5)
-    assert.are.same({ value = "(set)", source = "environment" }, found.settings.api_key)
+    assert.are.same({ value = "(set)", source = "environment", variable = "BYTENITE_API_KEY" },
+      found.settings.api_key)
     for name, setting in pairs(found.settings) do
       assert.is_true(setting.source == "environment" or setting.source == "default", name)
+      assert.are.equal(setting.source == "default", setting.variable == cjson.null, name)
     end
-    assert.are.same({ value = cjson.null, source = "default" }, found.settings.ca_file)
+    assert.are.same({ value = cjson.null, source = "default", variable = cjson.null },
+      found.settings.ca_file)
     assert.are.equal(cjson.null, found.proxy)
     local info = secrets.info()
     assert.are.same({ scrub = info.scrub, memory_lock = info.memory_lock,
@@ -129,6 +132,29 @@ describe("doctor", function()
     assert.are.equal("internal.example", found.proxy.except)
     assert.matches("proxy in effect    http://127%.0%.0%.1:%d+, not for internal.example\n",
       command.run({ "doctor" }).stdout)
+    -- NO_PROXY goes with the usual variables only.
+    environment.set { BYTENITE_PROXY = "http://127.0.0.1:" .. raw_server.free_port() }
+    assert.are.equal(cjson.null, examine().proxy.except)
+  end)
+
+  it("names the variable that a setting comes from", function()
+    local proxy = "http://127.0.0.1:" .. raw_server.free_port()
+    for _, case in ipairs {
+      { "base_url", "BYTENITE_BASE_URL", {} },
+      { "api_key", "BYTENITE_API_KEY", {} },
+      { "api_key", "BYTENITE_API_KEY_FILE", { BYTENITE_API_KEY = false,
+        BYTENITE_API_KEY_FILE = command.file("key", "MARKER-api-key") } },
+      { "access_token", "BYTENITE_ACCESS_TOKEN", { BYTENITE_API_KEY_FILE = false,
+        BYTENITE_ACCESS_TOKEN = "MARKER" } },
+      { "proxy", "all_proxy", { BYTENITE_BASE_URL = "https://secrets.example",
+        all_proxy = proxy } },
+      { "proxy", "HTTPS_PROXY", { HTTPS_PROXY = proxy } },
+      { "proxy", "BYTENITE_PROXY", { BYTENITE_PROXY = proxy } },
+    } do
+      environment.set(case[3])
+      local setting = examine().settings[case[1]]
+      assert.are.same({ "environment", case[2] }, { setting.source, setting.variable })
+    end
   end)
 
   it("measures a clock that is wrong", function()

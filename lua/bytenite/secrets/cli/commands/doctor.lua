@@ -1,3 +1,4 @@
+local config = require "bytenite.secrets.config"
 local core = require "bytenite.secrets.core"
 local exit = require "bytenite.secrets.cli.exit"
 local json = require "bytenite.secrets.cli.json"
@@ -38,7 +39,11 @@ local function settings_of(client)
   local settings = {}
   for name, setting in pairs(client:describe()) do
     if setting.source ~= "option" then
-      settings[name] = { value = or_null(setting.value), source = setting.source }
+      settings[name] = {
+        value = or_null(setting.value),
+        source = setting.source,
+        variable = or_null(config.variable(client.settings, name)),
+      }
     end
   end
   return settings
@@ -47,7 +52,7 @@ end
 local function proxy_of(client)
   local url = client:describe().proxy.value
   if not url or url == "" then return nil end
-  return { url = url, except = or_null(os.getenv("no_proxy") or os.getenv("NO_PROXY")) }
+  return { url = url, except = or_null(client.settings.no_proxy) }
 end
 
 local function ca_store_of(client)
@@ -134,7 +139,9 @@ local function show_settings(settings)
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    line(name, ("%s (%s)"):format(json.words(settings[name].value), settings[name].source))
+    local setting = settings[name]
+    line(name, ("%s (%s)"):format(json.words(setting.value),
+      is_known(setting.variable) and setting.variable or setting.source))
   end
 end
 
