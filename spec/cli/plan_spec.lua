@@ -207,13 +207,30 @@ describe("plan", function()
       end
     end)
 
-    it("can be interrupted", function()
-      local path = command.file("plan.lua", "while true do end")
-      local terminal = command.on_terminal { "plan", path, before = "echo ready;" }
-      terminal:expect "ready"
-      os.execute("sleep 0.3")
-      terminal:type "\3"
-      assert.are.equal(130, (terminal:finish()))
+    it("can be interrupted, whatever it catches", function()
+      for _, code in ipairs {
+        "while true do end",
+        "local function idle() while true do end end\n while true do pcall(idle) end",
+      } do
+        local path = command.file("plan.lua", code)
+        local terminal = command.on_terminal { "plan", path, before = "echo ready;" }
+        terminal:expect "ready"
+        os.execute("sleep 0.3")
+        terminal:type "\3"
+        local status, screen = terminal:finish()
+        assert.are.equal(130, status)
+        assert.matches("bytenite%-secrets: interrupted", screen)
+      end
+    end)
+
+    it("may catch its own errors", function()
+      local result = plan_lua [[
+        local ok, problem, more = pcall(error, "no")
+        assert(not ok and problem == "no" and more == nil)
+        assert(select("#", pcall(function() return 1, nil, nil end)) == 4)
+        return { secrets = {} }
+      ]]
+      assert.are.same({ status = 0, stderr = "", stdout = "nothing to do\n" }, result)
     end)
   end)
 
