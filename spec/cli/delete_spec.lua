@@ -109,6 +109,14 @@ describe("delete", function()
       assert.are.equal(6, result.status)
     end)
 
+    it("has a bar on a terminal that shows how far it is", function()
+      emulator:fail { op = "delete", delay = 0.15, times = 2 }
+      local status, screen = command.watch { "delete", "s3/a", "s3/b", "other/c/d", "--yes" }
+      assert.are.equal(0, status)
+      assert.matches("^\r\27%[K%[#+%.+%] 1/3\r", screen)
+      assert.matches("\r\27%[K%[#+%] 3/3\r\27%[Kbytenite%-secrets: 3 done, 0 failed\n$", screen)
+    end)
+
     it("forgives what is not there under --missing-ok", function()
       local result = command.run { "delete", "--yes", "--missing-ok", "s3/a" , "s3/x", "s3/b" }
       assert.are.same({ status = 0, stdout = "", stderr = "" }, result)
