@@ -58,7 +58,8 @@ describe("doctor", function()
     local found, result = examine()
     assert.are.equal(0, result.status)
     assert.are.equal(cjson.null, found.error)
-    assert.are.same({ reached = true, seconds = found.service.seconds }, found.service)
+    assert.are.same({ reached = true, seconds = found.service.seconds, problem = cjson.null },
+      found.service)
     assert.are.same({ found = true, accepted = true }, found.credential)
     assert.is_true(math.abs(found.clock.ahead) < 5)
     assert.are.same({ value = "(set)", source = "environment", variable = "BYTENITE_API_KEY" },
@@ -98,7 +99,9 @@ describe("doctor", function()
     assert.is_false(found.service.reached)
     assert.are.same({ found = true, accepted = cjson.null }, found.credential)
     assert.are.same({ ahead = cjson.null }, found.clock)
-    assert.matches("service            not reached\n", command.run({ "doctor" }).stdout)
+    assert.matches("\n  Next: check the network and the proxy settings\n$", result.stderr)
+    assert.matches("service            not reached: list: .*no answer from the service",
+      command.run({ "doctor" }).stdout)
   end)
 
   it("without a credential still looks for the service", function()
@@ -111,6 +114,11 @@ describe("doctor", function()
     assert.are.equal("config", found.error.kind)
     assert.matches("no credential is set", result.stderr)
     assert.matches("credential         none\n", command.run({ "doctor" }).stdout)
+    environment.set { BYTENITE_BASE_URL = "http://127.0.0.1:" .. raw_server.free_port() }
+    found, result = examine()
+    assert.are.equal(2, result.status)
+    assert.is_false(found.service.reached)
+    assert.matches("no answer from the service", found.service.problem)
   end)
 
   it("with a setting that cannot be used shows the rest", function()

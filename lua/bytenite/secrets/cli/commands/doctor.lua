@@ -85,7 +85,11 @@ local function examine(client, with_credential, found)
   found.settings = settings_of(client)
   found.proxy = or_null(proxy_of(client))
   found.ca_store = or_null(ca_store_of(client))
-  found.service = { reached = reached, seconds = seconds }
+  found.service = {
+    reached = reached,
+    seconds = seconds,
+    problem = or_null(not reached and err.message or nil),
+  }
   found.credential = { found = with_credential, accepted = or_null(accepted) }
   found.clock = { ahead = or_null(clock_offset(client)) }
   client:close()
@@ -163,7 +167,8 @@ end
 
 local function show_service(found)
   verdict("service", found.service.reached,
-    ("reached in %.2f s"):format(found.service.seconds), "not reached")
+    ("reached in %.2f s"):format(found.service.seconds),
+    "not reached: " .. json.words(found.service.problem))
   if found.credential.found then
     verdict("credential", found.credential.accepted, "accepted", "refused")
   else
@@ -187,6 +192,11 @@ local function show(found)
   show_service(found)
 end
 
+-- Without the advice to run this.
+local function words_of(err)
+  return (exit.words_of(err):gsub(": bytenite%-secrets doctor", ""))
+end
+
 function doctor.run(options)
   local found, err = find_out()
   if options.json then
@@ -195,7 +205,7 @@ function doctor.run(options)
     show(found)
   end
   output.flush()
-  if err then exit.fail(exit.code_of(err), exit.words_of(err)) end
+  if err then exit.fail(exit.code_of(err), words_of(err)) end
 end
 
 return doctor
