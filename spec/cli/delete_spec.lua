@@ -75,6 +75,17 @@ describe("delete", function()
       assert.are.same({}, emulator:requests())
     end)
 
+    it("takes nothing for consent that was typed before it asked", function()
+      local terminal = command.on_terminal { "delete", "s3/a", "s3/b",
+        before = "echo ready; sleep 0.5;" }
+      terminal:expect "ready"
+      terminal:type "y\ny\n"
+      terminal:expect "[y/N] "
+      terminal:type "n\n"
+      assert.are.equal(1, (terminal:finish()))
+      assert.are.same({}, emulator:requests())
+    end)
+
     it("goes on without asking under --yes", function()
       local result = command.run { "delete", "s3/a", "other/c/d", "--yes" }
       assert.are.same({ status = 0, stdout = "", stderr = "" }, result)
