@@ -179,7 +179,7 @@ describe("A hundred thousand calls", function()
       end
       local rss, heap
       for round = 1, 50 do
-        bulk(CALLS / 100)
+        bulk(CALLS / 50)
         if round == 10 then rss, heap = resident() end
       end
       local rss_now, heap_now = resident()

@@ -100,6 +100,12 @@ describe("apply", function()
     assert.are.equal(2, writes())
   end)
 
+  it("shows the plan in colour on a terminal", function()
+    local _, screen = command.watch { "apply", file(), "--yes", before = "NO_COLOR=" }
+    assert.matches("\27%[33m~ update s3/renamed\27%[0m\n", screen)
+    assert.matches("\27%[32m%+ create gcp/created\27%[0m\n", screen)
+  end)
+
   it("writes nothing without consent", function()
     local path = file()
     local terminal = command.on_terminal { "apply", path }

@@ -75,6 +75,17 @@ describe("delete", function()
       assert.are.same({}, emulator:requests())
     end)
 
+    it("takes nothing for consent that was typed before it asked", function()
+      local terminal = command.on_terminal { "delete", "s3/a", "s3/b",
+        before = "echo ready; sleep 0.5;" }
+      terminal:expect "ready"
+      terminal:type "y\ny\n"
+      terminal:expect "[y/N] "
+      terminal:type "n\n"
+      assert.are.equal(1, (terminal:finish()))
+      assert.are.same({}, emulator:requests())
+    end)
+
     it("goes on without asking under --yes", function()
       local result = command.run { "delete", "s3/a", "other/c/d", "--yes" }
       assert.are.same({ status = 0, stdout = "", stderr = "" }, result)
@@ -107,6 +118,14 @@ describe("delete", function()
       emulator:stop()
       result = command.run { "delete", "--yes", "s3/a" , "s3/x" }
       assert.are.equal(6, result.status)
+    end)
+
+    it("has a bar on a terminal that shows how far it is", function()
+      emulator:fail { op = "delete", delay = 0.15, times = 2 }
+      local status, screen = command.watch { "delete", "s3/a", "s3/b", "other/c/d", "--yes" }
+      assert.are.equal(0, status)
+      assert.matches("^\r\27%[K%[#+%.+%] 1/3\r", screen)
+      assert.matches("\r\27%[K%[#+%] 3/3\r\27%[Kbytenite%-secrets: 3 done, 0 failed\n$", screen)
     end)
 
     it("forgives what is not there under --missing-ok", function()

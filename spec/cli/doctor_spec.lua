@@ -39,9 +39,9 @@ describe("doctor", function()
     for _, line in ipairs {
       "version            " .. info.version, "lua                " .. info.lua,
       "libcurl            " .. info.libcurl, "tls                " .. info.tls,
-      "cjson              " .. info.cjson, "api_key            (set) (environment)",
-      "base_url           " .. emulator.url .. " (environment)",
-      "timeout            7 (environment)", "deadline           30 (default)",
+      "cjson              " .. info.cjson, "api_key            (set) (BYTENITE_API_KEY)",
+      "base_url           " .. emulator.url .. " (BYTENITE_BASE_URL)",
+      "timeout            7 (BYTENITE_TIMEOUT)", "deadline           30 (default)",
       "proxy in effect    none", "credential         accepted",
       "memory is wiped    " .. (info.scrub and "yes" or "no"),
       "memory is locked   " .. (info.memory_lock and "yes" or "no"),
@@ -58,14 +58,18 @@ describe("doctor", function()
     local found, result = examine()
     assert.are.equal(0, result.status)
     assert.are.equal(cjson.null, found.error)
-    assert.are.same({ reached = true, seconds = found.service.seconds }, found.service)
+    assert.are.same({ reached = true, seconds = found.service.seconds, problem = cjson.null },
+      found.service)
     assert.are.same({ found = true, accepted = true }, found.credential)
     assert.is_true(math.abs(found.clock.ahead) < 5)
-    assert.are.same({ value = "(set)", source = "environment" }, found.settings.api_key)
+    assert.are.same({ value = "(set)", source = "environment", variable = "BYTENITE_API_KEY" },
+      found.settings.api_key)
     for name, setting in pairs(found.settings) do
       assert.is_true(setting.source == "environment" or setting.source == "default", name)
+      assert.are.equal(setting.source == "default", setting.variable == cjson.null, name)
     end
-    assert.are.same({ value = cjson.null, source = "default" }, found.settings.ca_file)
+    assert.are.same({ value = cjson.null, source = "default", variable = cjson.null },
+      found.settings.ca_file)
     assert.are.equal(cjson.null, found.proxy)
     local info = secrets.info()
     assert.are.same({ scrub = info.scrub, memory_lock = info.memory_lock,
@@ -95,7 +99,9 @@ describe("doctor", function()
     assert.is_false(found.service.reached)
     assert.are.same({ found = true, accepted = cjson.null }, found.credential)
     assert.are.same({ ahead = cjson.null }, found.clock)
-    assert.matches("service            not reached\n", command.run({ "doctor" }).stdout)
+    assert.matches("\n  Next: check the network and the proxy settings\n$", result.stderr)
+    assert.matches("service            not reached: list: .*no answer from the service",
+      command.run({ "doctor" }).stdout)
   end)
 
   it("without a credential still looks for the service", function()
@@ -108,6 +114,11 @@ describe("doctor", function()
     assert.are.equal("config", found.error.kind)
     assert.matches("no credential is set", result.stderr)
     assert.matches("credential         none\n", command.run({ "doctor" }).stdout)
+    environment.set { BYTENITE_BASE_URL = "http://127.0.0.1:" .. raw_server.free_port() }
+    found, result = examine()
+    assert.are.equal(2, result.status)
+    assert.is_false(found.service.reached)
+    assert.matches("no answer from the service", found.service.problem)
   end)
 
   it("with a setting that cannot be used shows the rest", function()
@@ -129,6 +140,29 @@ describe("doctor", function()
     assert.are.equal("internal.example", found.proxy.except)
     assert.matches("proxy in effect    http://127%.0%.0%.1:%d+, not for internal.example\n",
       command.run({ "doctor" }).stdout)
+    -- NO_PROXY goes with the usual variables only.
+    environment.set { BYTENITE_PROXY = "http://127.0.0.1:" .. raw_server.free_port() }
+    assert.are.equal(cjson.null, examine().proxy.except)
+  end)
+
+  it("names the variable that a setting comes from", function()
+    local proxy = "http://127.0.0.1:" .. raw_server.free_port()
+    for _, case in ipairs {
+      { "base_url", "BYTENITE_BASE_URL", {} },
+      { "api_key", "BYTENITE_API_KEY", {} },
+      { "api_key", "BYTENITE_API_KEY_FILE", { BYTENITE_API_KEY = false,
+        BYTENITE_API_KEY_FILE = command.file("key", "MARKER-api-key") } },
+      { "access_token", "BYTENITE_ACCESS_TOKEN", { BYTENITE_API_KEY_FILE = false,
+        BYTENITE_ACCESS_TOKEN = "MARKER" } },
+      { "proxy", "all_proxy", { BYTENITE_BASE_URL = "https://secrets.example",
+        all_proxy = proxy } },
+      { "proxy", "HTTPS_PROXY", { HTTPS_PROXY = proxy } },
+      { "proxy", "BYTENITE_PROXY", { BYTENITE_PROXY = proxy } },
+    } do
+      environment.set(case[3])
+      local setting = examine().settings[case[1]]
+      assert.are.same({ "environment", case[2] }, { setting.source, setting.variable })
+    end
   end)
 
   it("measures a clock that is wrong", function()

@@ -14,6 +14,7 @@ describe("get", function()
         expiresAt = "2999-01-31T00:00:00Z", params = { region = "eu", list = { 1, 2 } },
         extra = 7 },
       { id = "a/b/c", secretType = "other" }, { id = "x", secretType = "--key" },
+      { id = "50%25", secretType = "a/b:c%2F" },
     } })
     environment.set { BYTENITE_BASE_URL = emulator.url, BYTENITE_API_KEY = emulator.api_key }
   end)
@@ -63,6 +64,16 @@ extra       7
   it("takes an id with slashes", function()
     local result = command.run { "get", "other/a/b/c" }
     assert.are.equal("secretType  other\nid          a/b/c\n", result.stdout)
+  end)
+
+  it("takes a type with slashes, colons and percent signs, written as in a URL", function()
+    for _, address in ipairs {
+      "a%2Fb%3Ac%252F/50%25", "a%2fb%3ac%252F/50%25", "a%2Fb:c%252F/50%25",
+    } do
+      assert.are.equal("secretType  a/b:c%2F\nid          50%25\n",
+        command.run({ "get", address }).stdout)
+    end
+    assert.are.equal(4, command.run({ "get", "a/b:c%2F/50%25" }).status)
   end)
 
   it("takes what looks like an option after --", function()

@@ -70,6 +70,18 @@ describe("A key", function()
     assert_not_seen()
   end)
 
+  for name, source in pairs {
+    ["standard input"] = '<"$1"', ["a descriptor"] = '--key-fd 7 7<"$1"',
+  } do
+    it("from " .. name .. " is seen nowhere", function()
+      local path = command.file("key", KEY)
+      environment.set { S3_KEY = false }
+      pid, fd = process.spawn("sh", "-c", 'exec "$0" lua/bytenite-secrets put s3/a ' .. source,
+        os.getenv "LUA", path)
+      assert_not_seen()
+    end)
+  end
+
   it("that is typed is seen nowhere", function()
     environment.set { S3_KEY = false }
     pid, fd = process.spawn_on_terminal(os.getenv "LUA", "lua/bytenite-secrets", "put", "s3/a")

@@ -74,6 +74,20 @@ describe("list", function()
     assert.matches("gcp", result.stdout)
     assert.not_matches("s3", result.stdout)
     assert.are.equal("secretType=gcp", emulator:requests()[2].query)
+    emulator:stop()
+    start { { id = "a", secretType = "x/y" } }
+    assert.matches("x/y", command.run({ "list", "--type", "x/y" }).stdout)
+    assert.matches("x/y", command.run({ "list", "--type", "x%2Fy" }).stdout)
+  end)
+
+  it("refuses what is no type, and sends nothing", function()
+    start {}
+    for _, secret_type in ipairs { "", ".", "..", "a\nb", "\255", ("x"):rep(1025) } do
+      local result = command.run { "list", "--type", secret_type }
+      assert.are.equal(2, result.status)
+      assert.matches("^Usage: bytenite%-secrets list", result.stderr)
+    end
+    assert.are.same({}, emulator:requests())
   end)
 
   it("writes nothing when nothing is stored, and says so on a terminal", function()

@@ -14,7 +14,7 @@ describe("plan", function()
       { id = "same", secretType = "s3", name = "Same" },
       { id = "renamed", secretType = "s3", name = "Old" },
       { id = "test_1", secretType = "s3" }, { id = "test_2", secretType = "s3" },
-      { id = "extr\195\164", secretType = "other" },
+      { id = "extr\195\164", secretType = "other" }, { id = "z", secretType = "x:y" },
     } })
     environment.set {
       BYTENITE_BASE_URL = emulator.url, BYTENITE_API_KEY = emulator.api_key, TERM = "xterm",
@@ -100,6 +100,8 @@ describe("plan", function()
       plan(empty, "--prune", "s3:t?st_1").stdout)
     assert.are.equal("- delete other/extr\195\164\n1 to delete, 1 unchanged\n",
       plan(empty, "--prune", "other:e?tr?").stdout)
+    assert.are.equal("- delete x:y/z\n1 to delete, 1 unchanged\n",
+      plan(empty, "--prune", "x%3Ay:z").stdout)
     assert.are.equal(0, plan(empty, "--prune", "other:extr??").status)
     assert.are.equal(0, plan(empty, "--prune", "s3:test").status)
     assert.are.equal(0, plan(empty, "--prune", "s3:te.*").status)
@@ -205,13 +207,30 @@ describe("plan", function()
       end
     end)
 
-    it("can be interrupted", function()
-      local path = command.file("plan.lua", "while true do end")
-      local terminal = command.on_terminal { "plan", path, before = "echo ready;" }
-      terminal:expect "ready"
-      os.execute("sleep 0.3")
-      terminal:type "\3"
-      assert.are.equal(130, (terminal:finish()))
+    it("can be interrupted, whatever it catches", function()
+      for _, code in ipairs {
+        "while true do end",
+        "local function idle() while true do end end\n while true do pcall(idle) end",
+      } do
+        local path = command.file("plan.lua", code)
+        local terminal = command.on_terminal { "plan", path, before = "echo ready;" }
+        terminal:expect "ready"
+        os.execute("sleep 0.3")
+        terminal:type "\3"
+        local status, screen = terminal:finish()
+        assert.are.equal(130, status)
+        assert.matches("bytenite%-secrets: interrupted", screen)
+      end
+    end)
+
+    it("may catch its own errors", function()
+      local result = plan_lua [[
+        local ok, problem, more = pcall(error, "no")
+        assert(not ok and problem == "no" and more == nil)
+        assert(select("#", pcall(function() return 1, nil, nil end)) == 4)
+        return { secrets = {} }
+      ]]
+      assert.are.same({ status = 0, stderr = "", stdout = "nothing to do\n" }, result)
     end)
   end)
 
@@ -259,6 +278,7 @@ describe("plan", function()
     for _, words in ipairs {
       { "plan" }, { "plan", path, path }, { "plan", path, "--prune", "" },
       { "plan", path, "--prune", ":x" }, { "plan", path, "--prune", "s3:" },
+      { "plan", path, "--prune", ".." }, { "plan", path, "--prune", "a\nb:x" },
       { "plan", path, "--prune", "s3", "--prune", "gcp" },
       { "plan", path, "--max-delete", "x" }, { "plan", path, "--max-delete", "-1" },
       { "plan", path, "--yes" },

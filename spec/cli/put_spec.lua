@@ -189,10 +189,13 @@ describe("put", function()
       assert.are.same({}, emulator:requests())
     end)
 
-    it("never from a word without an option, which is not repeated", function()
+    it("never from a word in the wrong place, which is not repeated", function()
       for _, words in ipairs {
         { "put", "s3/a", KEY }, { "put", KEY }, { "put", "s3/a", "--key-fd", KEY },
         { "put", "s3/a", "--expires", KEY }, { "put", "s3/a", "--param", KEY },
+        { "put", "s3/a", "--key-env", KEY }, { "put", "s3/a", "--key-file", KEY },
+        { "put", "s3/a", "--key-file", KEY:rep(200) }, { "put", "s3/a", "-s" .. KEY },
+        { "put", "s3/a", "--sk=" .. KEY }, { "rotate", "s3/a", "--key-env", KEY },
       } do
         assert.are.equal(2, command.run(words).status)
       end
@@ -206,11 +209,11 @@ describe("put", function()
     for _, case in ipairs {
       { { "put", "s3/a", input = "" }, "the key on standard input is empty" },
       { { "put", "s3/a", input = "\n" }, "the key on standard input is empty" },
-      { { "put", "s3/a", "--key-file", "/nowhere" }, "/nowhere does not exist" },
+      { { "put", "s3/a", "--key-file", "/nowhere" }, "what %-%-key%-file names does not exist" },
       { { "put", "s3/a", "--key-file", "/etc" }, "/etc is not a regular file" },
       { { "put", "s3/a", "--key-file", readable },
         "%(mode 0644%)\n  Next: chmod 600, or let the key come through standard input: < FILE\n$" },
-      { { "put", "s3/a", "--key-env", "S3_KEY" }, "S3_KEY is not set" },
+      { { "put", "s3/a", "--key-env", "S3_KEY" }, "what %-%-key%-env names is not set" },
       { { "put", "s3/a", "--key-fd", "99" }, "descriptor 99 cannot be read" },
       { { "put", "s3/a", "--key-fd", "9" }, "descriptor 9 cannot be read" },
       { { "put", "s3/a", "--key-fd", "5" }, "descriptor 5 cannot be read" },

@@ -159,6 +159,16 @@ describe("Hostile records", function()
       words.columns = nil
       assert.is_nil(command.run(words).stdout:find("\226\129\168", 1, true))
     end
+    local plan = { "plan", command.file("plan.json", cjson.encode { secrets = { {
+      id = "id8", secretType = "s3", name = "12", params = { ["\215\169"] = "\215\169" },
+      secretKey = { env = "X" },
+    } } }) }
+    assert.are.equal(8, command.run(plan).status)
+    assert.is_nil(command.run(plan).stdout:find("\226\129\168", 1, true))
+    local _, screen = command.watch(plan)
+    assert.is_truthy(screen:find('    name: \226\129\168"\215\169\215\156\215\149\215\157 1"'
+      .. '\226\129\169 -> "12"\n', 1, true), screen)
+    assert.is_truthy(screen:find('    \226\129\168params.\215\169\226\129\169: ', 1, true), screen)
   end)
 
   it("do not disturb a plan", function()

@@ -165,10 +165,19 @@ local function read_variables(settings)
   end
 end
 
+---The environment variable that a setting comes from.
+---@param settings bytenite.secrets.Settings
+---@param name string of the setting
+---@return string? variable nil when it does not come from the environment
+function config.variable(settings, name)
+  if settings.sources[name] ~= "environment" then return nil end
+  if SECRET_SETTINGS[name] then return settings.credential.name end
+  return name == "proxy" and settings.proxy_variable or VARIABLES[name]
+end
+
 -- What a setting is called where its value came from.
 local function name_of(settings, name)
-  if settings.sources[name] ~= "environment" then return "option " .. name end
-  return name == "proxy" and settings.proxy_variable or VARIABLES[name]
+  return config.variable(settings, name) or "option " .. name
 end
 
 -- C would read such a text only as far as the zero byte.

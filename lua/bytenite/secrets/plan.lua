@@ -29,7 +29,11 @@ local text_of = require "bytenite.secrets.plan.text"
 ---@field counts table<string, integer> of each action, zeros included
 ---@field changes boolean whether apply would send anything
 ---@field warnings string[]
-local Plan = { __name = "bytenite.secrets.Plan", __tostring = text_of }
+local Plan = { __name = "bytenite.secrets.Plan" }
+
+function Plan:__tostring()
+  return text_of(self)
+end
 
 ---@class bytenite.secrets.PlanOptions
 ---@field prune bytenite.secrets.Prune? nothing is deleted without it

@@ -4,6 +4,7 @@ local exit = require "bytenite.secrets.cli.exit"
 local file = require "bytenite.secrets.cli.file"
 local terminal = require "bytenite.secrets.cli.terminal"
 local text = require "bytenite.secrets.cli.text"
+local text_of = require "bytenite.secrets.plan.text"
 local values = require "bytenite.secrets.cli.values"
 
 local COLOURS = { ["+"] = "green", ["-"] = "red", ["~"] = "yellow", ["?"] = "yellow" }
@@ -55,9 +56,13 @@ end
 ---@param fd integer where it will be shown
 ---@return string
 function desired.words(plan, fd)
+  local function dress(words)
+    words = text.clean(words)
+    return terminal.is(fd) and text.isolate(words) or words
+  end
   local lines = {}
-  for line in tostring(plan):gmatch("[^\n]+") do
-    lines[#lines + 1] = terminal.paint(text.clean(line), COLOURS[line:sub(1, 1)], fd)
+  for line in text_of(plan, dress):gmatch("[^\n]+") do
+    lines[#lines + 1] = terminal.paint(line, COLOURS[line:sub(1, 1)], fd)
   end
   return table.concat(lines, "\n")
 end

@@ -2,12 +2,19 @@
 -- string.
 
 local core = require "bytenite.secrets.core"
+local errors = require "bytenite.secrets.errors"
 local exit = require "bytenite.secrets.cli.exit"
 local secrets = require "bytenite.secrets"
 local terminal = require "bytenite.secrets.cli.terminal"
+local text = require "bytenite.secrets.cli.text"
 local values = require "bytenite.secrets.cli.values"
 
-local FILE_HINT = ", or let the key come through standard input: < FILE"
+local FILE_HINT = "\n  Next: chmod 600, or let the key come through standard input: < FILE"
+
+-- A word that names nothing may be the key itself, in the wrong place, and is not repeated.
+local NAMES_NOTHING = {
+  ["does not exist"] = true, ["cannot be opened"] = true, ["is not set"] = true,
+}
 
 local key = {}
 
@@ -22,12 +29,12 @@ function key.define(command)
       :argname("N"):convert(values.whole(0, 65535)))
 end
 
-local function from_file(path)
-  local secret, err = secrets.from_file(path)
+local function named(option, word, secret, problem)
   if secret then return secret end
-  local words = exit.words_of(err)
-  if words:find("read by others", 1, true) then words = words .. FILE_HINT end
-  exit.fail(exit.code_of(err), words)
+  local subject = NAMES_NOTHING[problem] and "what " .. option .. " names" or text.clean(word)
+  if problem:find("read by others", 1, true) then problem = problem .. FILE_HINT end
+  exit.fail(exit.code_of({ kind = errors.kind_of_problem(problem, "config") }),
+    subject .. " " .. problem)
 end
 
 -- A line of text, of which the end of the line is no part.
@@ -50,9 +57,13 @@ end
 ---@param options table
 ---@return bytenite.secrets.SecretString? key nil when it has to be asked for
 function key.read(options)
-  if options.key_file then return warn_of_newline(from_file(options.key_file)) end
+  if options.key_file then
+    return warn_of_newline(named("--key-file", options.key_file,
+      core.secret_from_file(options.key_file)))
+  end
   if options.key_env then
-    return warn_of_newline(exit.check(secrets.from_env(options.key_env, { unset = true })))
+    return warn_of_newline(named("--key-env", options.key_env,
+      core.secret_from_env(options.key_env, true)))
   end
   if options.key_fd then
     if terminal.is(options.key_fd) then

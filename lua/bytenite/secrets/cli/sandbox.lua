@@ -16,10 +16,19 @@ local function copy(library)
   return copied
 end
 
+-- Ctrl-C is not for the file to catch.
+local function protect(ok, ...)
+  if not ok then exit.pass_interrupt((...)) end
+  return ok, ...
+end
+
 local function new_environment()
   local environment = {}
   for _, name in ipairs(ALLOWED) do
     environment[name] = _G[name]
+  end
+  function environment.pcall(...)
+    return protect(pcall(...))
   end
   for _, name in ipairs(LIBRARIES) do
     environment[name] = copy(_G[name])

@@ -13,6 +13,9 @@ local COLOURS = { red = "31", green = "32", yellow = "33" }
 -- A signal that comes just before poll(2) would be noticed after it, so none is longer.
 local LONGEST_POLL = 1
 
+-- More than a person has typed ahead; a program may not come to an end.
+local MOST_LINES = 1000
+
 local terminal = {
   STDIN = STDIN,
   STDOUT = STDOUT,
@@ -96,9 +99,17 @@ function terminal.check_confirms()
   end
 end
 
+-- Lines that were typed before the question are no answer to it.
+local function drop_lines()
+  for _ = 1, MOST_LINES do
+    if not (core.poll(STDIN, 0) and io.read()) then return end
+  end
+end
+
 ---Asks for consent; ends the command without it.
 ---@param question string
 function terminal.confirm(question)
+  drop_lines()
   io.stderr:write(question, " [y/N] ")
   terminal.wait_for_input(STDIN)
   local answer = io.read()

@@ -8,6 +8,16 @@ local secrets = require "bytenite.secrets"
 
 local values = { duration = expiry.duration, moment = expiry.moment }
 
+-- In a TYPE, what would end it is written as in a URL.
+local ESCAPES = { ["%2F"] = "/", ["%2f"] = "/", ["%3A"] = ":", ["%3a"] = ":", ["%25"] = "%" }
+
+local function address_of(word, id)
+  local address = { secretType = word:gsub("%%%x%x", ESCAPES), id = id }
+  local ok, err = secrets.validate(address)
+  if not ok then return nil, exit.message_of(err) end
+  return address
+end
+
 ---TYPE/ID; the id may hold further slashes.
 ---@param word string
 ---@return { secretType: string, id: string }?
@@ -15,10 +25,16 @@ local values = { duration = expiry.duration, moment = expiry.moment }
 function values.address(word)
   local secret_type, id = word:match("^([^/]+)/(.+)$")
   if not id then return nil, "a secret is named as TYPE/ID, such as s3/my_key" end
-  local address = { secretType = secret_type, id = id }
-  local ok, err = secrets.validate(address)
-  if not ok then return nil, exit.message_of(err) end
-  return address
+  return address_of(secret_type, id)
+end
+
+---TYPE
+---@param word string
+---@return string? secretType
+---@return string? problem
+function values.secret_type(word)
+  local address, problem = address_of(word, "any")
+  return address and address.secretType, problem
 end
 
 ---NAME=VALUE
@@ -45,6 +61,9 @@ function values.prune(word)
   local secret_type, glob = word:match("^([^:]+):(.+)$")
   if not secret_type then secret_type, glob = word:match("^[^:]+$"), "*" end
   if not secret_type then return nil, "--prune takes TYPE, or TYPE:GLOB such as s3:test-*" end
+  local problem
+  secret_type, problem = values.secret_type(secret_type)
+  if not secret_type then return nil, problem end
   local pattern = pattern_of(glob)
   return { secretType = secret_type, match = function(secret)
     return secret.id:find(pattern) ~= nil

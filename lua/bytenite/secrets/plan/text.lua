@@ -44,24 +44,24 @@ function encode(value)
   return core.encode(value) or "?"
 end
 
-local function shown(value)
+local function shown(value, dress)
   if value == nil then return "(none)" end
-  return errors.shorten(errors.clean(encode(value)), LONGEST_VALUE)
+  return dress(errors.shorten(errors.clean(encode(value)), LONGEST_VALUE))
 end
 
-local function add_field(lines, action, change)
-  local name = errors.shorten(errors.clean(change.field), LONGEST_NAME)
-  local text = shown(change.new)
-  if action == "update" then text = shown(change.old) .. " -> " .. text end
+local function add_field(lines, action, change, dress)
+  local name = dress(errors.shorten(errors.clean(change.field), LONGEST_NAME))
+  local text = shown(change.new, dress)
+  if action == "update" then text = shown(change.old, dress) .. " -> " .. text end
   lines[#lines + 1] = ("    %s: %s"):format(name, text)
 end
 
-local function add_action(lines, action)
+local function add_action(lines, action, dress)
   local verb = VERBS[action.action]
   if not verb then return end
-  lines[#lines + 1] = errors.op(verb, action.secretType, action.id)
+  lines[#lines + 1] = verb .. " " .. dress(errors.address(action.secretType, action.id))
   for _, change in ipairs(action.fields) do
-    add_field(lines, action.action, change)
+    add_field(lines, action.action, change, dress)
   end
 end
 
@@ -76,16 +76,22 @@ local function summary(plan)
   return "nothing to do" .. (text == "" and "" or ": " .. text)
 end
 
+local function as_it_is(text)
+  return text
+end
+
 ---@param plan bytenite.secrets.Plan
+---@param dress (fun(text: string): string)? changes each piece that comes from records
 ---@return string
-local function text_of(plan)
+local function text_of(plan, dress)
+  dress = dress or as_it_is
   local lines = {}
   for _, action in ipairs(plan.actions) do
-    add_action(lines, action)
+    add_action(lines, action, dress)
   end
   lines[#lines + 1] = summary(plan)
   for _, warning in ipairs(plan.warnings) do
-    lines[#lines + 1] = "warning: " .. warning
+    lines[#lines + 1] = "warning: " .. dress(warning)
   end
   return table.concat(lines, "\n")
 end

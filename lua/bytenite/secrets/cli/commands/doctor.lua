@@ -1,3 +1,4 @@
+local config = require "bytenite.secrets.config"
 local core = require "bytenite.secrets.core"
 local exit = require "bytenite.secrets.cli.exit"
 local json = require "bytenite.secrets.cli.json"
@@ -38,7 +39,11 @@ local function settings_of(client)
   local settings = {}
   for name, setting in pairs(client:describe()) do
     if setting.source ~= "option" then
-      settings[name] = { value = or_null(setting.value), source = setting.source }
+      settings[name] = {
+        value = or_null(setting.value),
+        source = setting.source,
+        variable = or_null(config.variable(client.settings, name)),
+      }
     end
   end
   return settings
@@ -47,7 +52,7 @@ end
 local function proxy_of(client)
   local url = client:describe().proxy.value
   if not url or url == "" then return nil end
-  return { url = url, except = or_null(os.getenv("no_proxy") or os.getenv("NO_PROXY")) }
+  return { url = url, except = or_null(client.settings.no_proxy) }
 end
 
 local function ca_store_of(client)
@@ -80,7 +85,11 @@ local function examine(client, with_credential, found)
   found.settings = settings_of(client)
   found.proxy = or_null(proxy_of(client))
   found.ca_store = or_null(ca_store_of(client))
-  found.service = { reached = reached, seconds = seconds }
+  found.service = {
+    reached = reached,
+    seconds = seconds,
+    problem = or_null(not reached and err.message or nil),
+  }
   found.credential = { found = with_credential, accepted = or_null(accepted) }
   found.clock = { ahead = or_null(clock_offset(client)) }
   client:close()
@@ -134,7 +143,9 @@ local function show_settings(settings)
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    line(name, ("%s (%s)"):format(json.words(settings[name].value), settings[name].source))
+    local setting = settings[name]
+    line(name, ("%s (%s)"):format(json.words(setting.value),
+      is_known(setting.variable) and setting.variable or setting.source))
   end
 end
 
@@ -156,7 +167,8 @@ end
 
 local function show_service(found)
   verdict("service", found.service.reached,
-    ("reached in %.2f s"):format(found.service.seconds), "not reached")
+    ("reached in %.2f s"):format(found.service.seconds),
+    "not reached: " .. json.words(found.service.problem))
   if found.credential.found then
     verdict("credential", found.credential.accepted, "accepted", "refused")
   else
@@ -180,6 +192,11 @@ local function show(found)
   show_service(found)
 end
 
+-- Without the advice to run this.
+local function words_of(err)
+  return (exit.words_of(err):gsub(": bytenite%-secrets doctor", ""))
+end
+
 function doctor.run(options)
   local found, err = find_out()
   if options.json then
@@ -188,7 +205,7 @@ function doctor.run(options)
     show(found)
   end
   output.flush()
-  if err then exit.fail(exit.code_of(err), exit.words_of(err)) end
+  if err then exit.fail(exit.code_of(err), words_of(err)) end
 end
 
 return doctor

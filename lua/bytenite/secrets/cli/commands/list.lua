@@ -24,6 +24,7 @@ local list = {
 
 function list.define(command)
   command:option("--type", "Only those of this type."):argname("TYPE")
+    :convert(values.secret_type)
   command:option("--expiring", "Only those that expire within this time, such as 14d, or have "
     .. "expired. The exit code is 8 when there are any."):argname("TIME"):convert(values.duration)
   command:flag("--json", "Write JSON.")
