@@ -129,17 +129,24 @@ describe("Waiting", function()
       assert.are.equal(1, #emulator:secrets())
     end)
 
-    it("for a key from a pipe", function()
-      local path = command.file("pipe", "")
-      os.execute(("rm %s; mkfifo %s"):format(path, path))
-      local held = assert(io.open(path, "r+"))
-      local pid, fd = process.spawn("sh", "-c", 'exec "$@" <"$0" 2>&1', path, os.getenv "LUA",
-        "lua/bytenite-secrets", "put", "s3/b")
-      os.execute("sleep 1")
-      process.kill(pid, SIGINT)
-      assert.are.equal("bytenite-secrets: interrupted\n", child.read_all(fd))
-      assert.are.equal(130, process.wait(pid))
-      held:close()
+    it("for a key from a pipe, also when a part of it has come", function()
+      for _, part in ipairs { "", "MARKER" } do
+        for _, options in ipairs { "", "--key-fd 0" } do
+          local path = command.file("pipe", "")
+          os.execute(("rm %s; mkfifo %s"):format(path, path))
+          local held = assert(io.open(path, "r+"))
+          held:write(part)
+          held:flush()
+          local pid, fd = process.spawn("sh", "-c", 'exec "$1" "$2" put s3/b $3 <"$0" 2>&1', path,
+            os.getenv "LUA", "lua/bytenite-secrets", options)
+          os.execute("sleep 1")
+          process.kill(pid, SIGINT)
+          assert.are.equal("bytenite-secrets: interrupted\n", child.read_all(fd))
+          assert.are.equal(130, process.wait(pid))
+          held:close()
+          os.remove(path)
+        end
+      end
     end)
   end)
 end)

@@ -11,15 +11,8 @@
  * often. */
 #define LOOK_MS 1000
 
-/* The hooks of the running coroutine and of the main thread. */
-typedef struct hooks {
-  lua_State *main;
-  lua_Hook of_main;
-  lua_Hook of_running;
-} hooks;
-
-static hooks hooks_of(lua_State *L) {
-  hooks h = {L, NULL, NULL};
+call_hooks call_hooks_of(lua_State *L) {
+  call_hooks h = {L, L, NULL, NULL};
 #ifdef LUA_RIDX_MAINTHREAD
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   h.main = lua_tothread(L, -1);
@@ -32,9 +25,9 @@ static hooks hooks_of(lua_State *L) {
 
 /* Some hosts keep a hook installed for good, so only a change means that
  * somebody wants the script to stop. */
-static bool hooks_changed(lua_State *L, const hooks *before) {
+bool call_hooks_changed(const call_hooks *before) {
   return lua_gethook(before->main) != before->of_main
-    || lua_gethook(L) != before->of_running;
+    || lua_gethook(before->running) != before->of_running;
 }
 
 call *call_push(
@@ -52,11 +45,11 @@ call *call_check(lua_State *L, int index) {
 }
 
 void call_perform(lua_State *L, exchange *x, transport *t, long ms) {
-  hooks before = hooks_of(L);
+  call_hooks before = call_hooks_of(L);
   exchange_start(x, t, ms);
   while (x->end == EXCHANGE_RUNNING) {
     (void)transport_wait(t, LOOK_MS);
-    if (x->end == EXCHANGE_RUNNING && hooks_changed(L, &before)) {
+    if (x->end == EXCHANGE_RUNNING && call_hooks_changed(&before)) {
       exchange_stop(x, EXCHANGE_CANCELLED);
     }
   }
@@ -103,13 +96,13 @@ static void push_index(lua_State *L, int index) {
 }
 
 void call_poll(lua_State *L, int index, transport *t, long ms) {
-  hooks before = hooks_of(L);
+  call_hooks before = call_hooks_of(L);
   int64_t end = transport_now() + ms;
   int64_t left = ms;
   int done = first_done(L, index, 1);
   while (done == 0 && left > 0) {
     (void)transport_wait(t, next_look(left));
-    if (hooks_changed(L, &before)) {
+    if (call_hooks_changed(&before)) {
       lua_pushboolean(L, 0);
       return;
     }
@@ -120,10 +113,10 @@ void call_poll(lua_State *L, int index, transport *t, long ms) {
 }
 
 bool call_sleep(lua_State *L, long ms) {
-  hooks before = hooks_of(L);
+  call_hooks before = call_hooks_of(L);
   int64_t end = transport_now() + ms;
   int64_t left = ms;
-  while (left > 0 && !hooks_changed(L, &before)) {
+  while (left > 0 && !call_hooks_changed(&before)) {
     (void)poll(NULL, 0, (int)next_look(left));
     left = end - transport_now();
   }

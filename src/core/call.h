@@ -52,4 +52,17 @@ void call_poll(lua_State *L, int index, transport *t, long ms);
 /* Sleeps; false at once when the debug hook changes meanwhile. */
 bool call_sleep(lua_State *L, long ms);
 
+/* The debug hooks of the running coroutine and of the main thread. They change
+ * when the script is to stop, which is how `lua` reports Ctrl-C. */
+typedef struct call_hooks {
+  lua_State *main;
+  lua_State *running;
+  lua_Hook of_main;
+  lua_Hook of_running;
+} call_hooks;
+
+call_hooks call_hooks_of(lua_State *L);
+
+bool call_hooks_changed(const call_hooks *before);
+
 #endif

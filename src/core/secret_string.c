@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "call.h"
 #include "memory.h"
 #include "prompt.h"
 #include "secret_source.h"
@@ -152,14 +153,19 @@ static const char *drop_newline(secret *s) {
   return s->length == 0 ? "is empty" : NULL;
 }
 
+static bool hooks_have_changed(const void *before) {
+  return call_hooks_changed(before);
+}
+
 static int secret_from_fd(lua_State *L) {
   lua_Integer fd = luaL_checkinteger(L, 1);
   bool trim = lua_toboolean(L, 2);
+  call_hooks before = call_hooks_of(L);
   const char *problem;
   secret **s;
   luaL_argcheck(L, fd >= 0 && fd <= INT_MAX, 1, "descriptor expected");
   secret_string_push(L, &s);
-  problem = secret_take_fd(s, (int)fd);
+  problem = secret_take_fd(s, (int)fd, hooks_have_changed, &before);
   if (problem == NULL && trim) problem = drop_newline(*s);
   return push_result(L, problem);
 }

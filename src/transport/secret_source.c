@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +20,28 @@ const char *secret_take_string(secret **s, const char *bytes, size_t length) {
   return *s == NULL ? NO_MEMORY : NULL;
 }
 
+/* A signal that comes just before poll(2) would be noticed after it. */
+#define LOOK_MS 1000
+
+static bool wait_to_read(int fd, secret_stop *stop, const void *context) {
+  struct pollfd entry = {fd, POLLIN, 0};
+  while (stop != NULL) {
+    int ready = poll(&entry, 1, LOOK_MS);
+    if (ready > 0 || (ready < 0 && errno != EINTR)) break;
+    if (stop(context)) return false;
+  }
+  return true;
+}
+
 /* Reads to the end of file; one byte beyond the maximum shows that it is too
  * long. */
-static const char *fill(secret *s, int fd) {
+static const char *fill(
+  secret *s, int fd, secret_stop *stop, const void *context
+) {
   while (s->length < s->capacity) {
-    ssize_t got = read(fd, s->bytes + s->length, s->capacity - s->length);
+    ssize_t got;
+    if (!wait_to_read(fd, stop, context)) return SECRET_INTERRUPTED;
+    got = read(fd, s->bytes + s->length, s->capacity - s->length);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return "cannot be read";
     if (got == 0) return s->length == 0 ? "is empty" : NULL;
@@ -32,11 +50,13 @@ static const char *fill(secret *s, int fd) {
   return TOO_LONG;
 }
 
-const char *secret_take_fd(secret **s, int fd) {
+const char *secret_take_fd(
+  secret **s, int fd, secret_stop *stop, const void *context
+) {
   secret *room = secret_new(SECRET_MAX + 1);
   const char *problem;
   if (room == NULL) return NO_MEMORY;
-  problem = fill(room, fd);
+  problem = fill(room, fd, stop, context);
   if (problem == NULL) {
     problem = secret_take_string(s, room->bytes, room->length);
   }
@@ -66,7 +86,7 @@ const char *secret_take_file(
     return errno == ENOENT ? "does not exist" : "cannot be opened";
   }
   problem = check_file(fd, shared, mode);
-  if (problem == NULL) problem = secret_take_fd(s, fd);
+  if (problem == NULL) problem = secret_take_fd(s, fd, NULL, NULL);
   close(fd);
   return problem;
 }

@@ -20,7 +20,16 @@ const char *secret_take_file(
 /* An environment variable; with `unset` it is overwritten and removed. */
 const char *secret_take_env(secret **s, const char *name, bool unset);
 
-/* Everything up to the end of file. */
-const char *secret_take_fd(secret **s, int fd);
+/* Whether nobody waits for the secret any more. */
+typedef bool secret_stop(const void *context);
+
+#define SECRET_INTERRUPTED "was interrupted"
+
+/* Everything up to the end of file. While nothing comes, `stop`, unless it is
+ * NULL, is asked at each signal and each second; when it holds, the problem is
+ * SECRET_INTERRUPTED. */
+const char *secret_take_fd(
+  secret **s, int fd, secret_stop *stop, const void *context
+);
 
 #endif

@@ -80,12 +80,14 @@ end
 ---Reads a file descriptor to its end; waits for it, so a pipe has to be closed at its other end.
 ---@param fd integer stays open; 1 byte to 64 KiB is read
 ---@return bytenite.secrets.SecretString?
----@return bytenite.secrets.Error? err of kind config
+---@return bytenite.secrets.Error? err of kind config, cancelled when it was interrupted
 function secret_string.from_fd(fd, ...)
   local wanted = arguments.whole(0, 2 ^ 31 - 1)(fd)
   if wanted then arguments.misuse("from_fd: fd: " .. wanted .. " expected") end
   arguments.no_more("from_fd", ...)
-  return result("from_fd", "config", "descriptor " .. fd, core.secret_from_fd(fd))
+  local secret, problem = core.secret_from_fd(fd)
+  local kind = problem == "was interrupted" and "cancelled" or "config"
+  return result("from_fd", kind, "descriptor " .. fd, secret, problem)
 end
 
 ---Asks the person at the terminal, who types or pastes one line that is not shown. The terminal is
