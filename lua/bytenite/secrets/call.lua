@@ -3,14 +3,7 @@
 local core = require "bytenite.secrets.core"
 local errors = require "bytenite.secrets.errors"
 
-local Call = {
-  retried = 0,
-  attempts = 0,
-  sends = 0,
-  ambiguous = false,
-  missing_ok = false,
-  purpose = nil, -- of an exchange that is not the whole call
-}
+local Call = {}
 Call.__index = Call
 
 -- An attempt with less time than this would only fail.
@@ -38,7 +31,6 @@ local function take_from(budget)
 end
 
 local function refund(budget, retries)
-  if budget.left == BUDGET then return end
   budget.left = math.min(BUDGET, budget.left + math.max(1, COST * retries))
 end
 
@@ -70,6 +62,10 @@ end
 ---@field absent (fun(facts: table): any)? the value of a call that gets 404 after an attempt that
 --- may have been applied, or at all with call.missing_ok
 
+-- Besides what `new` and `start` set, a call has: secret and key, of a put; missing_ok, of a delete;
+-- token, the number of the one that it is sent with, or authorized, with one that was given;
+-- purpose, of an exchange that is not the whole call.
+
 ---@param client bytenite.secrets.Client
 ---@param waiting table how it waits, see waiting.lua
 ---@param verb string "put"
@@ -82,12 +78,10 @@ function Call.new(client, waiting, verb, secret_type, id)
     verb = verb,
     secretType = secret_type,
     id = id,
-    secret = nil, -- of a put
-    key = nil,
-    token = nil, -- the number of the one that it is sent with
-    timeout = nil,
-    ends = nil,
-    retries = nil, -- allowed
+    retried = 0,
+    attempts = 0,
+    sends = 0,
+    ambiguous = false,
   }, Call)
 end
 
@@ -97,10 +91,10 @@ end
 ---@return table call itself
 function Call:start(limits)
   local values = self.client.settings.values
+  local ends = core.monotonic() + (limits.deadline or values.deadline)
   self.timeout = limits.timeout or values.timeout
   self.retries = limits.retries or values.retries
-  self.ends = core.monotonic() + (limits.deadline or values.deadline)
-  if limits.ends then self.ends = math.min(self.ends, limits.ends) end
+  self.ends = limits.ends and math.min(ends, limits.ends) or ends
   return self
 end
 
@@ -145,7 +139,6 @@ local function listens(self)
 end
 
 local function notify_attempt(self, started, facts)
-  if not listens(self) then return end
   local event = { event = "attempt", attempt = self.attempts, ok = facts.reason == nil,
     sends = facts.sends, status = facts.status, seconds = core.monotonic() - started }
   if facts.reason then event.kind = errors.classify(facts) end
@@ -188,10 +181,10 @@ local function redact(self, facts)
   end
 end
 
--- One exchange: a value and the number of requests that it took, or nil and facts.
+-- One exchange that others may overtake: a value and the number of requests that it took, or nil
+-- and facts.
 local function exchange(self, operation, seconds)
   local core_client = self.client.core
-  if self.waiting.blocks then return operation.send(core_client, self, seconds) end
   local pending, facts = operation.send(core_client, self, seconds, true)
   if not pending then return nil, facts end
   self.waiting:pause(core_client, pending)
@@ -202,7 +195,13 @@ end
 ---@return any value
 ---@return table? facts of a failure
 local function attempt(self, operation, now)
-  local value, facts = exchange(self, operation, math.min(self.timeout, self.ends - now))
+  local seconds = math.min(self.timeout, self.ends - now)
+  local value, facts
+  if self.waiting.blocks then
+    value, facts = operation.send(self.client.core, self, seconds)
+  else
+    value, facts = exchange(self, operation, seconds)
+  end
   if value == nil and facts.reason == "invalid" then return nil, facts end
   self.attempts = self.attempts + 1
   if value ~= nil then
@@ -216,7 +215,7 @@ local function attempt(self, operation, now)
   -- libcurl may have sent twice by itself, of which the first may have been applied.
   local _, _, ambiguous = errors.classify(facts)
   if operation.writes and (ambiguous or facts.sends > 1) then self.ambiguous = true end
-  notify_attempt(self, now, facts)
+  if listens(self) then notify_attempt(self, now, facts) end
   return nil, facts
 end
 
@@ -239,7 +238,7 @@ end
 ---@return bytenite.secrets.Error? err
 function Call:run(operation)
   local client, with_token, renewed = self.client, operation.with_token, false
-  self.retried, self.ambiguous = nil, nil -- of this operation
+  self.retried, self.ambiguous = 0, false -- of this operation
   while true do
     if with_token then
       local ok, err = client.session:authorize(self, operation)
@@ -251,7 +250,8 @@ function Call:run(operation)
     local value, facts = attempt(self, operation, now)
     if value == nil and is_gone(self, operation, facts) then value = operation.absent(facts) end
     if value ~= nil then
-      refund(client.budget, self.retried)
+      local budget = client.budget
+      if budget.left < BUDGET then refund(budget, self.retried) end
       return value
     end
     local again = false

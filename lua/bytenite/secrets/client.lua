@@ -53,6 +53,8 @@ local DELETE_LIMITS = {
   missing_ok = arguments.of_type("boolean"),
 }
 
+local check_credential = arguments.credential()
+
 local FILTER = { secretType = arguments.of_type("string") }
 
 -- What a client that was closed has for a core. Only a call under way can still meet it: one of
@@ -225,7 +227,7 @@ function Client:get(secretType, id, call, ...)
 end
 
 local function check_key(name, key)
-  local wanted = arguments.credential()(key)
+  local wanted = check_credential(key)
   if wanted then
     arguments.misuse(("%s: secretKey: %s expected, got %s"):format(name, wanted,
       arguments.type_name(key)), 1)
@@ -299,7 +301,7 @@ local function item_problem(item)
   end
   local problem = record.problem(item.secret)
   if problem then return problem end
-  local wanted = arguments.credential()(item.secretKey)
+  local wanted = check_credential(item.secretKey)
   if wanted then
     return ("secretKey: %s expected, got %s"):format(wanted, arguments.type_name(item.secretKey))
   end

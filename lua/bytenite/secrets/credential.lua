@@ -8,6 +8,7 @@ local errors = require "bytenite.secrets.errors"
 ---@class bytenite.secrets.CredentialSource
 ---@field kind "api_key"|"access_token"
 ---@field value bytenite.secrets.SecretString|string|fun(): any, string? a string only when too long
+---@field constant boolean? nobody else can change or wipe it
 ---@field trim boolean whether a newline at its end is dropped
 ---@field name string for messages, such as "BYTENITE_API_KEY"
 
@@ -27,6 +28,7 @@ local function from_options(options)
   local source = { kind = kind, value = value, trim = true, name = "option " .. kind }
   if type(value) == "string" then
     source.trim = false
+    source.constant = true
     -- So that it is not seen where somebody dumps the client.
     source.value = core.secret_from_string(value) or value
   end
@@ -68,6 +70,7 @@ local function from_environment()
   else
     secret, text = core.secret_from_env(name)
     source.value = secret
+    source.constant = true
     if not secret then return nil, errors.config(("%s %s"):format(name, text)) end
   end
   local ok, reason = core.check_token(secret, true)
