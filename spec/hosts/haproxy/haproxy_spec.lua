@@ -2,7 +2,7 @@ local host = require "host"
 local page = require "credentials_page"
 
 local COMMAND = { "haproxy", "-db", "-f", "haproxy.cfg" }
-local SIGUSR1, SIGTERM = 10, 15
+local SIGUSR1, SIGUSR2, SIGTERM = 10, 12, 15
 
 page.describe {
   name = "HAProxy",
@@ -57,5 +57,20 @@ describe("HAProxy", function()
     place.signal = SIGUSR1
     assert.are.equal(0, place:stop())
     assert.matches("^HTTP/1%.%d 200", answer())
+  end)
+
+  it("lets a call end when it reloads its configuration, and goes on", function()
+    local place = host.place("haproxy", "5.3")
+    place:start("haproxy", "-W", "-f", "haproxy.cfg")
+    assert.are.equal(200, (place:request("PUT", "/credentials/s3/a", "key")))
+    local answer = page.start_slow_list(place, 1)
+    require("process").kill(place.pid, SIGUSR2)
+    assert.matches("s3/a\n", answer())
+    host.eventually(function()
+      return select(2, place:log():gsub("Loading success", "")) == 2
+    end)
+    assert.are.same({ 200, "s3/a\n" }, { place:request("GET", "/credentials") })
+    assert.are.equal(0, place:stop())
+    assert.matches("Former worker %(%d+%) exited with code 0", place:log())
   end)
 end)
