@@ -159,3 +159,95 @@ describe("annotations list every option of", function()
     check_options("bytenite.secrets.PlanOptions", client.plan, client, {}, { unknown = 1 })
   end)
 end)
+
+describe("annotations list every field of", function()
+  local emulator, client, events
+
+  before_each(function()
+    emulator = assert(require("bytenite.secrets.emulator").start())
+    events = {}
+    client = assert(secrets.new {
+      api_key = emulator.api_key,
+      base_url = emulator.url,
+      ignore_env = true,
+      on_event = function(event)
+        events[#events + 1] = event
+      end,
+    })
+  end)
+
+  after_each(function()
+    client:close()
+    emulator:stop()
+  end)
+
+  local function check_fields(class, object)
+    local declared = {}
+    for _, name in ipairs(field_names(class)) do
+      declared[name] = true
+    end
+    local count = 0
+    for name in pairs(object) do
+      assert.truthy(declared[name], ("%s: no field %s"):format(class, tostring(name)))
+      count = count + 1
+    end
+    assert.is_true(count > 0)
+  end
+
+  local ITEM = { secret = { id = "a", secretType = "s3", name = "A" }, secretKey = "key" }
+
+  it("a Secret and a Receipt", function()
+    check_fields("bytenite.secrets.Receipt", assert(client:put(ITEM.secret, "key")))
+    check_fields("bytenite.secrets.Secret", assert(client:list())[1])
+    check_fields("bytenite.secrets.Receipt",
+      assert(client:delete("s3", "nothing", { missing_ok = true })))
+  end)
+
+  it("an Error", function()
+    local _, err = client:delete("s3", "nothing")
+    check_fields("bytenite.secrets.Error", err)
+    emulator:fail { status = 429, times = 9, headers = { ["Retry-After"] = 99 } }
+    _, err = client:list()
+    check_fields("bytenite.secrets.Error", err)
+    assert.equal(99, err.retry_after)
+    emulator:stop()
+    _, err = client:list(nil, { retries = 0 })
+    check_fields("bytenite.secrets.Error", err)
+    assert.truthy(err.cause)
+  end)
+
+  it("Events", function()
+    emulator:fail { op = "list", status = 503 }
+    assert(client:list())
+    local seen = {}
+    for _, event in ipairs(events) do
+      check_fields("bytenite.secrets.Event", event)
+      seen[event.event] = true
+    end
+    assert.same({ attempt = true, retry = true, renewal = true }, seen)
+  end)
+
+  it("a Report", function()
+    local report = assert(client:put_all { ITEM, ITEM })
+    check_fields("bytenite.secrets.Report", report)
+    check_fields("bytenite.secrets.Result", report.results[1])
+  end)
+
+  it("a Plan", function()
+    assert(client:put(ITEM.secret, "key"))
+    local plan = assert(client:plan {
+      { secret = { id = "a", secretType = "s3", name = "B" }, secretKey = "key" },
+    })
+    check_fields("bytenite.secrets.Plan", plan)
+    check_fields("bytenite.secrets.Action", plan.actions[1])
+    check_fields("bytenite.secrets.FieldChange", plan.actions[1].fields[1])
+  end)
+
+  it("what info tells, and of a request to the emulator", function()
+    check_fields("bytenite.secrets.Info", secrets.info())
+    assert(client:list { secretType = "s3" })
+    for _, request in ipairs(emulator:requests()) do
+      check_fields("bytenite.secrets.EmulatedRequest", request)
+    end
+  end)
+end)
