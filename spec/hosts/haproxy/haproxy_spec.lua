@@ -48,6 +48,17 @@ describe("HAProxy", function()
     place:assert_no_secret("not-this-one")
   end)
 
+  it("reads the key as root, and calls as another user in a chroot", function()
+    local place = host.place("haproxy", "5.3")
+    if not place.is_root then return pending "it needs root" end
+    place:edit("haproxy.cfg", "global\n", "%0  user nobody\n  group nogroup\n  chroot .\n")
+    place:keep_for_root "api_key"
+    place:start((table.unpack or unpack)(COMMAND))
+    assert.are.same({ 200, "" }, { place:request("PUT", "/credentials/s3/a", "key") })
+    assert.are.same({ 200, "s3/a\n" }, { place:request("GET", "/credentials") })
+    assert.are.equal(-SIGTERM, place:stop())
+  end)
+
   -- With several threads HAProxy 2.6 itself does not always notice that all has ended.
   it("lets a call end when it stops gracefully", function()
     local place = host.place("haproxy", "5.3")

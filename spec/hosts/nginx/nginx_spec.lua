@@ -30,6 +30,17 @@ describe("nginx", function()
     assert.are.equal(1, select(2, log:gsub("expires at", "")))
   end)
 
+  it("reads the key as root, and calls as another user", function()
+    local place = host.place("nginx", "5.1")
+    if not place.is_root then return pending "it needs root" end
+    place:edit("nginx.conf", "worker_processes", "user nobody nogroup;\n%0")
+    place:keep_for_root "api_key"
+    start(place)
+    assert.are.same({ 200, "" }, { place:request("PUT", "/credentials/s3/a", "key") })
+    assert.are.same({ 200, "s3/a\n" }, { place:request("GET", "/credentials") })
+    assert.are.equal(0, place:stop())
+  end)
+
   it("lets a call end when it stops gracefully", function()
     local place = host.place("nginx", "5.1")
     start(place)
