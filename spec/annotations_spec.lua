@@ -158,6 +158,14 @@ describe("annotations list every option of", function()
   it("plan", function()
     check_options("bytenite.secrets.PlanOptions", client.plan, client, {}, { unknown = 1 })
   end)
+
+  it("the emulator, and of its faults", function()
+    local emulators = require "bytenite.secrets.emulator"
+    local emulator = assert(emulators.start())
+    check_options("bytenite.secrets.EmulatorOptions", emulators.start, { unknown = 1 })
+    check_options("bytenite.secrets.Fault", emulator.fail, emulator, { unknown = 1 })
+    emulator:stop()
+  end)
 end)
 
 describe("annotations list every field of", function()
