@@ -2,7 +2,9 @@
 -- to say about what scripts can reach.
 
 local annotations = require "annotations"
+local child = require "child"
 local secrets = require "bytenite.secrets"
+local shell = require "shell"
 
 local BUILT_IN = {
   any = true, boolean = true, fun = true, ["function"] = true, integer = true,
@@ -89,6 +91,25 @@ for _, group in ipairs(annotations.public()) do
     end
   end)
 end
+
+describe("the API reference", function()
+  it("has every function", function()
+    local place = shell("mktemp -d"):match("[^\n]+")
+    local status, output =
+      child.run(("arg = { %q }; dofile 'spec/doc/reference.lua'"):format(place))
+    assert.equal(0, status, output)
+    local found = shell(("cat %s/*.lua; rm -r %s"):format(place, place))
+    for _, group in ipairs(annotations.public()) do
+      local before = group.is_object and group.class:match("[^.]+$") .. ":" or ""
+      for name, member in pairs(group.members) do
+        if type(member) == "function" and not name:find("^__") then
+          assert.matches(("\n-- @function %s%s\n"):format(before, name), found, 1, true)
+        end
+      end
+      assert.matches("-- @module " .. group.module .. "\n", found, 1, true)
+    end
+  end)
+end)
 
 describe("annotations", function()
   it("name no type that is not declared", function()
