@@ -108,7 +108,8 @@ dist: ## write the last commit's archive, and the rockspecs that install it
 	@mkdir -p $(DIST)
 	git -c tar.umask=0022 archive --prefix=bytenite-secrets-$(VERSION)/ HEAD | \
 	  gzip -9 -n >$(ARCHIVE)
-	cp rockspec/*.rockspec rockspec/emulator/*.rockspec $(DIST)
+	for path in $$(git ls-files '*.rockspec'); do \
+	  git show HEAD:$$path >$(DIST)/$${path##*/} || exit 1; done
 
 .PHONY: setup-build setup-test
 setup-build: # packages that building and the demo need
@@ -148,7 +149,7 @@ test-hosts: ## use the module within lighttpd, Prosody, HAProxy, Apache, nginx, 
 	@rm -rf .build/hosts
 	@for version in 5.4 5.3 jit; do $(MAKE) --no-print-directory -s install-core \
 	  LUA_VERSION=$$version DESTDIR= PREFIX=$(CURDIR)/.build/hosts || exit 1; done
-	@$(MAKE) --no-print-directory -s emulator
+	@$(MAKE) --no-print-directory -s core emulator
 	@$(MAKE) --no-print-directory -s spec SPECS=spec/hosts
 
 .PHONY: spec

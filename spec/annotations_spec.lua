@@ -2,7 +2,9 @@
 -- to say about what scripts can reach.
 
 local annotations = require "annotations"
+local child = require "child"
 local secrets = require "bytenite.secrets"
+local shell = require "shell"
 
 local BUILT_IN = {
   any = true, boolean = true, fun = true, ["function"] = true, integer = true,
@@ -90,6 +92,25 @@ for _, group in ipairs(annotations.public()) do
   end)
 end
 
+describe("the API reference", function()
+  it("has every function", function()
+    local place = shell("mktemp -d"):match("[^\n]+")
+    local status, output =
+      child.run(("arg = { %q }; dofile 'spec/doc/reference.lua'"):format(place))
+    assert.equal(0, status, output)
+    local found = shell(("cat %s/*.lua; rm -r %s"):format(place, place))
+    for _, group in ipairs(annotations.public()) do
+      local before = group.is_object and group.class:match("[^.]+$") .. ":" or ""
+      for name, member in pairs(group.members) do
+        if type(member) == "function" and not name:find("^__") then
+          assert.matches(("\n-- @function %s%s\n"):format(before, name), found, 1, true)
+        end
+      end
+      assert.matches("-- @module " .. group.module .. "\n", found, 1, true)
+    end
+  end)
+end)
+
 describe("annotations", function()
   it("name no type that is not declared", function()
     for name, block in pairs(types) do
@@ -157,5 +178,105 @@ describe("annotations list every option of", function()
 
   it("plan", function()
     check_options("bytenite.secrets.PlanOptions", client.plan, client, {}, { unknown = 1 })
+  end)
+
+  it("the emulator, and of its faults", function()
+    local emulators = require "bytenite.secrets.emulator"
+    local emulator = assert(emulators.start())
+    check_options("bytenite.secrets.EmulatorOptions", emulators.start, { unknown = 1 })
+    check_options("bytenite.secrets.Fault", emulator.fail, emulator, { unknown = 1 })
+    emulator:stop()
+  end)
+end)
+
+describe("annotations list every field of", function()
+  local emulator, client, events
+
+  before_each(function()
+    emulator = assert(require("bytenite.secrets.emulator").start())
+    events = {}
+    client = assert(secrets.new {
+      api_key = emulator.api_key,
+      base_url = emulator.url,
+      ignore_env = true,
+      on_event = function(event)
+        events[#events + 1] = event
+      end,
+    })
+  end)
+
+  after_each(function()
+    client:close()
+    emulator:stop()
+  end)
+
+  local function check_fields(class, object)
+    local declared = {}
+    for _, name in ipairs(field_names(class)) do
+      declared[name] = true
+    end
+    local count = 0
+    for name in pairs(object) do
+      assert.truthy(declared[name], ("%s: no field %s"):format(class, tostring(name)))
+      count = count + 1
+    end
+    assert.is_true(count > 0)
+  end
+
+  local ITEM = { secret = { id = "a", secretType = "s3", name = "A" }, secretKey = "key" }
+
+  it("a Secret and a Receipt", function()
+    check_fields("bytenite.secrets.Receipt", assert(client:put(ITEM.secret, "key")))
+    check_fields("bytenite.secrets.Secret", assert(client:list())[1])
+    check_fields("bytenite.secrets.Receipt",
+      assert(client:delete("s3", "nothing", { missing_ok = true })))
+  end)
+
+  it("an Error", function()
+    local _, err = client:delete("s3", "nothing")
+    check_fields("bytenite.secrets.Error", err)
+    emulator:fail { status = 429, times = 9, headers = { ["Retry-After"] = 99 } }
+    _, err = client:list()
+    check_fields("bytenite.secrets.Error", err)
+    assert.equal(99, err.retry_after)
+    emulator:stop()
+    _, err = client:list(nil, { retries = 0 })
+    check_fields("bytenite.secrets.Error", err)
+    assert.truthy(err.cause)
+  end)
+
+  it("Events", function()
+    emulator:fail { op = "list", status = 503 }
+    assert(client:list())
+    local seen = {}
+    for _, event in ipairs(events) do
+      check_fields("bytenite.secrets.Event", event)
+      seen[event.event] = true
+    end
+    assert.same({ attempt = true, retry = true, renewal = true }, seen)
+  end)
+
+  it("a Report", function()
+    local report = assert(client:put_all { ITEM, ITEM })
+    check_fields("bytenite.secrets.Report", report)
+    check_fields("bytenite.secrets.Result", report.results[1])
+  end)
+
+  it("a Plan", function()
+    assert(client:put(ITEM.secret, "key"))
+    local plan = assert(client:plan {
+      { secret = { id = "a", secretType = "s3", name = "B" }, secretKey = "key" },
+    })
+    check_fields("bytenite.secrets.Plan", plan)
+    check_fields("bytenite.secrets.Action", plan.actions[1])
+    check_fields("bytenite.secrets.FieldChange", plan.actions[1].fields[1])
+  end)
+
+  it("what info tells, and of a request to the emulator", function()
+    check_fields("bytenite.secrets.Info", secrets.info())
+    assert(client:list { secretType = "s3" })
+    for _, request in ipairs(emulator:requests()) do
+      check_fields("bytenite.secrets.EmulatedRequest", request)
+    end
   end)
 end)

@@ -37,11 +37,16 @@ describe("installing", function()
   end
 
   it("with make puts everything under PREFIX, below DESTDIR", function()
-    must(("make -s install LUA_VERSION=%s PREFIX=/opt DESTDIR=%s"):format(ABI, place))
+    must(("make -s install LUA_VERSION=%s PREFIX=/no/such DESTDIR=%s"):format(ABI, place))
     for _, module in ipairs { "bytenite.secrets", "bytenite.secrets.emulator" } do
-      local ok, output = require_from(place .. "/opt", module)
+      local ok, output = require_from(place .. "/no/such", module)
       assert(ok, output)
     end
+    -- Nothing stands elsewhere, and what stands there does not say where it was put together.
+    assert.equal("exit 0\n",
+      must("ls -A /no 2>/dev/null; ls -A " .. place .. " | grep -vx no; true"))
+    assert.equal("exit 1\n", select(2, shell("grep -r " .. place .. " " .. place)))
+    assert.matches("/no/such/share/lua", must("cat " .. place .. "/no/such/bin/bytenite-secrets"))
   end)
 
   it("with make needs no make before it, also for the emulator", function()
@@ -113,9 +118,19 @@ describe("installing", function()
       assert(ok, output)
     end)
 
-    it("comes out the same each time", function()
+    it("comes out the same each time, wherever and by whomever it is made", function()
       if not dist then return pending "this is no clone of the repository" end
-      must("sleep 1; make -s dist DIST=" .. other)
+      must(("sleep 1; git clone -q . %s/clone"):format(place))
+      must(("cd %s/clone; umask 077; TZ=Asia/Tokyo LC_ALL=C.UTF-8 make -s dist DIST=%s")
+        :format(place, other))
+      must(("diff -r %s %s"):format(dist, other))
+    end)
+
+    it("holds the last commit, and nothing that is not committed", function()
+      if not dist then return pending "this is no clone of the repository" end
+      must(("git clone -q . %s/clone"):format(place))
+      must(("cd %s/clone; for file in new $(git ls-files '*.rockspec'); do echo >>$file; done; "
+        .. "make -s dist DIST=%s"):format(place, other))
       must(("diff -r %s %s"):format(dist, other))
     end)
   end)

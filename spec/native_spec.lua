@@ -53,6 +53,18 @@ local function with_old_libcurl(script)
 end
 
 describe("an older libcurl", function()
+  it("than 7.80 is refused when the module is built", function()
+    local function build_with(number)
+      return (shell(([[
+        printf '#include <curl/curlver.h>\n#undef LIBCURL_VERSION_NUM\n%%s\n#include "%%s"\n' \
+          '#define LIBCURL_VERSION_NUM %s' transport/transport.h |
+          ${CC:-cc} -fsyntax-only -D_GNU_SOURCE -Isrc $(pkg-config --cflags libcurl) -x c - 2>&1]])
+        :format(number)))
+    end
+    assert.matches("bytenite%.secrets needs libcurl 7%.80 or newer", build_with "0x074F01")
+    assert.equal("", build_with "0x075000")
+  end)
+
   it("than 7.80 is refused when the module is loaded", function()
     assert.equal("false\tbytenite.secrets needs libcurl 7.80 or newer; this is 7.79.1\n",
       with_old_libcurl [[

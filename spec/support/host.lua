@@ -64,9 +64,15 @@ function Place:edit(name, pattern, replacement)
   self:write(name, text)
 end
 
--- Hosts do not run as root.
+-- Hosts do not run as root, unless a spec sets `starts_as_root`.
 function Place:hand_over()
   if self.is_root then shell(("chown -R nobody: '%s'"):format(self.directory)) end
+end
+
+---Takes a file away from the host, for one that starts as root and becomes another user.
+function Place:keep_for_root(name)
+  shell(("chown root: '%s'"):format(self:path(name)))
+  self.starts_as_root = true
 end
 
 ---@return string all that the host has logged
@@ -122,7 +128,9 @@ local function command_of(place, ...)
       words[#words + 1] = (select(position, ...))
     end
   end
-  if place.is_root then add("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups") end
+  if place.is_root and not place.starts_as_root then
+    add("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+  end
   add("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" .. place.directory,
     "LUA_PATH=" .. tree:format("share") .. "/?.lua;;",
     "LUA_CPATH=" .. tree:format("lib") .. "/?.so;;",

@@ -176,12 +176,23 @@ local FAIL_CHECKS = {
   drop = check_drop,
 }
 
+local function names_of(checks)
+  local names = {}
+  for name in pairs(checks) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
 ---@return string? problem
 local function check_options(options, checks)
   if type(options) ~= "table" then return "the options must be a table" end
   for name, value in pairs(options) do
     local check = checks[name]
-    if not check then return ("unknown option %q"):format(tostring(name)) end
+    if not check then
+      return ("unknown option %q (there are %s)"):format(tostring(name), names_of(checks))
+    end
     local wanted = check(value)
     if wanted then return ("option %q must be %s"):format(name, wanted) end
   end

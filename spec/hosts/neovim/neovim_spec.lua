@@ -66,6 +66,13 @@ describe("Neovim", function()
     assert.matches('"secretKey":"' .. KEY, place.emulator:requests()[2].body, 1, true)
   end)
 
+  it("finds the loop under the name that newer ones give it", function()
+    run [[
+      vim.uv, vim.loop = vim.loop, nil
+      run("CredentialPut s3 my-key key", message "^s3/my%-key is stored$")
+    ]]
+  end)
+
   it("goes on while calls wait, and shows their results in one go", function()
     place.emulator:fail { op = "list", times = math.huge, delay = 1 }
     run [[

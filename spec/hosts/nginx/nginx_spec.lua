@@ -1,6 +1,7 @@
 local host = require "host"
 local page = require "credentials_page"
 local process = require "process"
+local socket = require "socket"
 
 local COMMAND = { "nginx", "-p", ".", "-c", "nginx.conf" }
 local SIGHUP, SIGQUIT = 1, 3
@@ -27,6 +28,17 @@ describe("nginx", function()
     local log = place:log()
     assert.matches("%[warn%] .*s3/soon expires at 2020%-01%-01T00:00:00Z", log)
     assert.are.equal(1, select(2, log:gsub("expires at", "")))
+  end)
+
+  it("reads the key as root, and calls as another user", function()
+    local place = host.place("nginx", "5.1")
+    if not place.is_root then return pending "it needs root" end
+    place:edit("nginx.conf", "worker_processes", "user nobody nogroup;\n%0")
+    place:keep_for_root "api_key"
+    start(place)
+    assert.are.same({ 200, "" }, { place:request("PUT", "/credentials/s3/a", "key") })
+    assert.are.same({ 200, "s3/a\n" }, { place:request("GET", "/credentials") })
+    assert.are.equal(0, place:stop())
   end)
 
   it("lets a call end when it stops gracefully", function()
@@ -70,6 +82,44 @@ describe("nginx", function()
       workers[pid] = true
       return count == 2
     end)
+    assert.are.equal(0, place:stop())
+  end)
+
+  -- A Lua state for each thread, and nothing of the environment but what `env` lets through.
+  it("lets calls block in worker threads, and serves others meanwhile", function()
+    local place = host.place("nginx", "5.1", { { id = "a", secretType = "s3" } })
+    place:write("blocking.lua", [[
+      return {
+        list = function()
+          return #assert(require("bytenite.secrets").list())
+        end,
+      }
+    ]])
+    place:edit("nginx.conf", "daemon off;", [[%0
+      thread_pool credentials threads=8;
+      env BYTENITE_API_KEY_FILE;
+      env BYTENITE_BASE_URL;]])
+    place:edit("nginx.conf", "location /credentials", [[location = /thread {
+      content_by_lua_block {
+        ngx.say(select(2, ngx.run_worker_thread("credentials", "blocking", "list")))
+      }
+    }
+    %0]])
+    start(place)
+    place.emulator:fail { op = "list", times = math.huge, delay = 2 }
+    local answers = {}
+    for number = 1, 8 do
+      answers[number] = place:begin("GET", "/thread")
+    end
+    host.eventually(function()
+      return #place.emulator:requests() >= 16 -- each state gets a token and lists
+    end)
+    local started = socket.gettime()
+    assert.are.equal(404, (place:request("GET", "/nothing")))
+    assert.is_true(socket.gettime() - started < 1.5)
+    for _, answer in ipairs(answers) do
+      assert.matches("\r\n\r\n1\n$", answer())
+    end
     assert.are.equal(0, place:stop())
   end)
 end)

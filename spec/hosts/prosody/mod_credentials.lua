@@ -9,8 +9,10 @@ local timer = require "util.timer"
 -- By descriptor, a watch of it and the functions that wake those who wait for it, all together.
 local watches = {}
 
+-- With libevent (network_backend = "event") a watch has no `close`.
 local function close(fd)
-  watches[fd].handle:close()
+  local handle = watches[fd].handle
+  if handle.close then handle:close() else handle:setflags(false) end
   watches[fd] = nil
 end
 
