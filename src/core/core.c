@@ -267,6 +267,14 @@ static void start_curl(void) {
   curl_ready = curl_memory_start();
 }
 
+/* Whether a coroutine has yielded. nginx's coroutine.status knows those of the
+ * same request alone, and calls others dead. */
+static int core_has_yielded(lua_State *L) {
+  lua_State *thread = lua_tothread(L, 1);
+  lua_pushboolean(L, thread != NULL && lua_status(thread) == LUA_YIELD);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   {"ca_store", core_ca_store},
   {"check_key", core_check_key},
@@ -276,6 +284,7 @@ static const luaL_Reg functions[] = {
   {"decode", core_decode},
   {"encode", core_encode},
   {"has_stray_newline", core_has_stray_newline},
+  {"has_yielded", core_has_yielded},
   {"info", core_info},
   {"is_loopback", core_is_loopback},
   {"is_plain_record", core_is_plain_record},

@@ -15,7 +15,7 @@
 
 /* What libcurl reads at once. It takes a buffer of that size for each exchange
  * and, where that is in force, wipes it afterwards. */
-#define PIECE_MIN 2048
+#define PIECE_MIN 1024
 #define PIECE_MAX (128 * 1024)
 
 /* From this size of a body on, libcurl asks the server first whether it may

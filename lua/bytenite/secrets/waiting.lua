@@ -87,9 +87,11 @@ function Loop.driver()
   return coroutine.running() or "main"
 end
 
--- Not this coroutine itself, and not those that have resumed it.
+-- Not this coroutine itself, and not those that have resumed it. (In nginx these have yielded too.)
 function Loop.may_await(_, owner)
-  return type(owner.driver) == "thread" and coroutine.status(owner.driver) == "suspended"
+  local driver = owner.driver
+  return type(driver) == "thread" and core.has_yielded(driver)
+    and coroutine.status(driver) ~= "normal"
 end
 
 function Loop.protect(_, f, ...)

@@ -30,6 +30,22 @@ describe("nginx", function()
     assert.are.equal(1, select(2, log:gsub("expires at", "")))
   end)
 
+  it("gets one token for all requests of a worker", function()
+    local place = host.place("nginx", "5.1")
+    place:edit("nginx.conf", "worker_processes 2", "worker_processes 1")
+    place:edit("nginx.conf", "credentials%.watch%(%)", "") -- which lists as well
+    start(place)
+    place.emulator:fail { op = "authenticate", delay = 1 }
+    local answers = {}
+    for number = 1, 5 do
+      answers[number] = place:begin("GET", "/credentials")
+    end
+    for _, answer in ipairs(answers) do
+      assert.matches("^HTTP/1%.%d 200", answer())
+    end
+    assert.are.equal(6, #place.emulator:requests())
+  end)
+
   it("reads the key as root, and calls as another user", function()
     local place = host.place("nginx", "5.1")
     if not place.is_root then return pending "it needs root" end
