@@ -65,10 +65,10 @@ describe("an older libcurl", function()
     assert.equal("", build_with "0x075000")
   end)
 
-  it("than 7.80 is refused when the module is loaded", function()
-    assert.equal("false\tbytenite.secrets needs libcurl 7.80 or newer; this is 7.79.1\n",
+  it("than the headers ask for is refused when the module is loaded", function()
+    assert.equal("false\tbytenite.secrets was built for libcurl 7.85 or newer; this is 7.84.0\n",
       with_old_libcurl [[
-        old.version("7.79.1", 0x074F01)
+        old.version("7.84.0", 0x075400)
         print(pcall(require, "bytenite.secrets"))
       ]])
   end)

@@ -255,9 +255,9 @@ static int core_ca_store(lua_State *L) {
 /* The libcurl that is loaded may be older than the one of the headers. */
 static void check_libcurl(lua_State *L) {
   const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
-  if (curl->version_num >= LIBCURL_OLDEST) return;
-  luaL_error(L, "bytenite.secrets needs libcurl 7.80 or newer; this is %s",
-    curl->version);
+  if (curl->version_num >= LIBCURL_OLDEST_LOADED) return;
+  luaL_error(L, "bytenite.secrets was built for libcurl %s or newer; this is %s",
+    LIBCURL_OLDEST_TEXT, curl->version);
 }
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;

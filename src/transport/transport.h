@@ -23,6 +23,15 @@
 #error "bytenite.secrets needs libcurl 7.80 or newer"
 #endif
 
+/* Headers of 7.85 or newer name options that older ones do not know. */
+#if LIBCURL_VERSION_NUM >= 0x075500
+#define LIBCURL_OLDEST_LOADED 0x075500
+#define LIBCURL_OLDEST_TEXT "7.85"
+#else
+#define LIBCURL_OLDEST_LOADED LIBCURL_OLDEST
+#define LIBCURL_OLDEST_TEXT "7.80"
+#endif
+
 #define TRANSPORT_IDLE_MAX 8
 #define TRANSPORT_DATE_MAX 40
 
