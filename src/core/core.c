@@ -256,8 +256,8 @@ static int core_ca_store(lua_State *L) {
 static void check_libcurl(lua_State *L) {
   const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
   if (curl->version_num >= LIBCURL_OLDEST_LOADED) return;
-  luaL_error(L, "bytenite.secrets was built for libcurl %s or newer; this is %s",
-    LIBCURL_OLDEST_TEXT, curl->version);
+  luaL_error(L, "bytenite.secrets was built for libcurl %s or newer; "
+    "this is %s", LIBCURL_OLDEST_TEXT, curl->version);
 }
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;

@@ -272,6 +272,19 @@ function bulk.check_options(options, name)
   return (arguments.options(options, OPTIONS, name, 1)) -- a tail call would leave out a level
 end
 
+-- Whether nobody can change an item once it has been looked at.
+local function is_undisturbed(client, items, options)
+  local settings = client.settings
+  if not client.waiting.undisturbed or options.on_progress or type(items) == "function"
+    or settings.values.on_event or type(settings.credential.value) == "function" then
+    return false
+  end
+  for index = 1, #items do
+    if type(items[index].secretKey) == "function" then return false end
+  end
+  return true
+end
+
 ---Operates on all items.
 ---@param client bytenite.secrets.Client
 ---@param items any[]|fun(): any
@@ -286,7 +299,7 @@ function bulk.run(client, items, options, name_of, operate)
     client = client,
     core = client.core,
     waiting = client.waiting,
-    undisturbed = client.waiting.undisturbed and total ~= nil and not options.on_progress,
+    undisturbed = is_undisturbed(client, items, options),
     thread = coroutine.running() or "main",
     items = items,
     total = total,

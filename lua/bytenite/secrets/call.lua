@@ -62,9 +62,9 @@ end
 ---@field absent (fun(facts: table): any)? the value of a call that gets 404 after an attempt that
 --- may have been applied, or at all with call.missing_ok
 
--- Besides what `new` and `start` set, a call has: secret and key, of a put; missing_ok, of a delete;
--- token, the number of the one that it is sent with, or authorized, with one that was given;
--- purpose, of an exchange that is not the whole call.
+-- Besides what `new` and `start` set, a call has: secret and key, of a put; missing_ok, of a
+-- delete; token, the number of the one that it is sent with, or authorized, with one that was
+-- given; purpose, of an exchange that is not the whole call.
 
 ---@param client bytenite.secrets.Client
 ---@param waiting table how it waits, see waiting.lua
