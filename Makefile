@@ -233,7 +233,7 @@ $(BUILD)/meter.so: spec/bench/meter.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) $(LINK:$(CC)%=%) -o $@ $<
 
-.PHONY: bench bench-full bench-guard bench-programs
+.PHONY: bench bench-full bench-guard bench-profile bench-programs
 bench: ## measure the speed beside that of others, in five minutes; sets itself up
 	@spec/support/setup bench $(LUA_VERSION)
 	@$(MAKE) --no-print-directory -s bench-programs
@@ -248,6 +248,11 @@ bench-guard: ## check instructions, system calls and memory per call against the
 	@spec/support/setup bench $(LUA_VERSION)
 	@$(MAKE) --no-print-directory -s bench-programs
 	@$(BENCH_RUN) spec/bench/guard.lua
+
+bench-profile: ## show which part of a call takes how many instructions, beside C
+	@spec/support/setup bench $(LUA_VERSION)
+	@$(MAKE) --no-print-directory -s bench-programs
+	@$(BENCH_RUN) spec/bench/profile.lua
 
 bench-programs: core $(BUILD)/process.so $(BUILD)/meter.so $(BENCH_PROGRAMS)
 

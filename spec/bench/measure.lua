@@ -79,20 +79,26 @@ local function read(path)
   return text
 end
 
--- What one more call adds to a count: that of `many` calls less that of a few, shared out. A tool
--- is the words before a command that leave a report of it in a file.
-local function per_call(subject, tool, pattern, few, many)
+-- Runs so many calls under a tool: the words before a command that leave a report of it in a file.
+---@return string report
+local function report_of(subject, tool, count)
   local path = os.tmpname()
+  local run = setmetatable({ warmup = count, count = 0 }, { __index = subject })
+  local words = tool(path)
+  table.move(command(run), 1, #command(run), #words + 1, words)
+  execute(words)
+  local report = read(path)
+  os.remove(path)
+  return report
+end
+
+-- What one more call adds to a count: that of `many` calls less that of a few, shared out.
+local function per_call(subject, tool, pattern, few, many)
   local counts = {}
   for position, count in ipairs { few, many } do
-    local run = setmetatable({ warmup = count, count = 0 }, { __index = subject })
-    local words = tool(path)
-    table.move(command(run), 1, #command(run), #words + 1, words)
-    execute(words)
-    local found = read(path):match(pattern)
-    counts[position] = tonumber((assert(found, "no count in " .. path):gsub(",", "")))
+    local found = report_of(subject, tool, count):match(pattern)
+    counts[position] = tonumber((assert(found, "no count in a report"):gsub(",", "")))
   end
-  os.remove(path)
   return (counts[2] - counts[1]) / (many - few)
 end
 
@@ -100,12 +106,44 @@ end
 -- valgrind counts an instruction for each byte.
 local PLAIN_CPU = "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX512F,-AVX512VL,-ERMS,-FSRM"
 
+local function callgrind(path)
+  return { "env", PLAIN_CPU, "valgrind", "-q", "--trace-children=yes", "--tool=callgrind",
+    "--callgrind-out-file=" .. path }
+end
+
+local FEW, MANY = 50, 250
+
 ---@return number instructions in user space per call
 function measure.instructions(subject)
-  return per_call(subject, function(path)
-    return { "env", PLAIN_CPU, "valgrind", "-q", "--trace-children=yes", "--tool=callgrind",
-      "--callgrind-out-file=" .. path }
-  end, "\nsummary: (%d+)", 50, 250)
+  return per_call(subject, callgrind, "\nsummary: (%d+)", FEW, MANY)
+end
+
+-- Adds up what callgrind counted by the shared object that the instructions are of. A line of costs
+-- behind one of calls is that of the function that was called, and counts there.
+-- https://valgrind.org/docs/manual/cl-format.html
+local function add_by_object(report, factor, sums)
+  local names, object, is_call = {}, nil, false
+  for line in report:gmatch("[^\n]+") do
+    local id, name = line:match("^c?ob=(%(%d+%))%s*(.*)")
+    if id and name ~= "" then names[id] = name end
+    if line:find("^ob=") then
+      object = names[id]
+    elseif line:find("^calls=") then
+      is_call = true
+    elseif line:find("^[%d+*-]") then
+      local cost = line:match("^%S+ (%d+)")
+      if cost and not is_call then sums[object] = (sums[object] or 0) + factor * tonumber(cost) end
+      is_call = false
+    end
+  end
+end
+
+---@return table<string, number> instructions in user space per call, by shared object
+function measure.instructions_by_object(subject)
+  local sums = {}
+  add_by_object(report_of(subject, callgrind, FEW), -1 / (MANY - FEW), sums)
+  add_by_object(report_of(subject, callgrind, MANY), 1 / (MANY - FEW), sums)
+  return sums
 end
 
 ---@return number system calls per call
