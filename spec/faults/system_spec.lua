@@ -179,7 +179,7 @@ describe("A signal", function()
     local server = faults.server { faults.honest() }
     local script = faults.script([[
       local old = require "old_libcurl"
-      if given.version then old.version("7.81.0", given.version) end
+      if given.version then old.version("7.87.0", given.version) end
       local client = faults.client(given.url, "put", { retries = 0 })
       sabotage.default_sigpipe()
       sabotage.break_pipes()
@@ -196,7 +196,7 @@ describe("A signal", function()
   end
 
   it("48: of a broken pipe is kept from the host where libcurl is older than 7.88", function()
-    local status, output = with_broken_pipes(0x075100)
+    local status, output = with_broken_pipes(0x075700)
     assert.are.equal(0, status, output)
     assert.are.same({ kind = "network", sends = 0, pending = false, default = true,
       blocked = false, again = true }, cjson.decode(output)[1])

@@ -22,6 +22,8 @@
  * send it, and waits a second for an answer. */
 #define EXPECT_FROM (1024 * 1024)
 
+#define TOGETHER_MS 10
+
 void exchange_init(exchange *x, http_method method, size_t answer_limit) {
   memset(x, 0, sizeof *x);
   x->method = method;
@@ -288,11 +290,19 @@ static void leave(exchange *x) {
   x->transport = NULL;
 }
 
-void exchange_start(exchange *x, transport *t, long timeout_ms) {
-  enlist(x, t);
-  x->ends = transport_now() + timeout_ms;
-  transport_expect(t, x->ends);
+/* Once for those that start together. */
+static void check_idle(transport *t, int64_t now) {
+  if (t->looked >= 0 && now - t->looked < TOGETHER_MS) return;
   connections_check_idle(&t->connections, t->sockets, t->socket_count);
+  t->looked = now;
+}
+
+void exchange_start(exchange *x, transport *t, long timeout_ms) {
+  int64_t now = transport_now();
+  enlist(x, t);
+  x->ends = now + timeout_ms;
+  transport_expect(t, x->ends);
+  check_idle(t, now);
   if (
     !take_handle(x) || !set_request(x, timeout_ms) || !transport_make_room(t)
     || curl_multi_add_handle(t->multi, x->easy) != CURLM_OK

@@ -307,6 +307,7 @@ transport_event transport_wait(transport *t, long ms) {
   int ready = 0;
   CURLMcode code;
   sigpipe_guard guard;
+  t->looked = NEVER;
   if (timeout > 0 || (ms == 0 && t->socket_count > 0)) {
     ready = poll(t->sockets, (nfds_t)t->socket_count, timeout);
     if (ready < 0 && errno == EINTR) return TRANSPORT_INTERRUPTED;

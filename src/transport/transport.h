@@ -65,6 +65,7 @@ typedef struct transport {
   buffer agent;              /* User-Agent header line, or empty */
   buffer ca;                 /* the text of ca_file */
   connections connections;
+  int64_t looked;            /* when they were looked at, if nothing moved */
   struct pollfd *sockets;    /* those that libcurl waits for */
   size_t socket_count;
   size_t socket_capacity;
