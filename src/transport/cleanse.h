@@ -4,9 +4,7 @@
 #ifndef BYTENITE_CLEANSE_H
 #define BYTENITE_CLEANSE_H
 
-#include <curl/curl.h>
-
-/* Sets it on a handle; its copies have it too. */
-void cleanse_decrypted(CURL *easy);
+/* For the connections that are made with this SSL_CTX. */
+void cleanse_decrypted(void *context);
 
 #endif

@@ -1,17 +1,21 @@
 #include "easy.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "ca_store.h"
 #include "cleanse.h"
 #include "exchange.h"
+#include "openssl.h"
 
-#define CA_FILE_MAX (4 * 1024 * 1024)
 #define SYSTEM_CA_PATH "/etc/ssl/certs"
+
+/* A directory in which nothing can be. libcurl is sent there when our callback
+ * says what is trusted: without a place of its own it may take the system's
+ * (built with CURL_CA_FALLBACK), and from 7.88 to 8.2 it would add those to our
+ * store, or put the one of an earlier connection in its place. Should the
+ * callback not be called, no certificate is trusted. */
+#define NOWHERE "/dev/null"
 #define AGENT_MAX (16 * 1024)
 
 /* The smallest that libcurl takes. Over TLS it takes one, and wipes it, for
@@ -129,8 +133,8 @@ static void set_certificates(setter *s, const struct curl_blob *blob) {
 
 static struct curl_blob certificates(const transport *t) {
   struct curl_blob blob = {NULL, 0, CURL_BLOB_NOCOPY};
-  blob.data = t->ca.data;
-  blob.len = t->ca.length;
+  blob.data = t->ca.text.data;
+  blob.len = t->ca.text.length;
   return blob;
 }
 
@@ -148,68 +152,70 @@ static const char *system_ca_path(CURL *easy) {
   return is_hashed(path) ? path : NULL;
 }
 
-/* Reads until the end of the file or until the buffer is full. */
-static bool read_all(int fd, buffer *text) {
-  char piece[4096];
-  for (;;) {
-    ssize_t got = read(fd, piece, sizeof piece);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return got == 0;
-    if (!buffer_append(text, piece, (size_t)got)) return false;
-  }
-}
-
-static const char *read_ca_file(buffer *ca, const char *path) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  struct stat info;
-  bool complete;
-  if (fd < 0) return "cannot be opened";
-  buffer_init(ca, CA_FILE_MAX);
-  complete = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && read_all(fd, ca);
-  close(fd);
-  if (complete) buffer_append(ca, "", 1);
-  if (ca->state == BUFFER_MEMORY) return "cannot be read: memory is short";
-  if (!complete || ca->state != BUFFER_OK) {
-    return "cannot be read as a file of at most 4 MiB";
-  }
-  if (strstr(ca->data, "-----BEGIN ") == NULL) {
-    return "holds no PEM certificate";
-  }
-  ca->length--;
-  return NULL;
-}
-
 /* With GnuTLS libcurl takes no certificates from memory: it reads the file at
  * each connection. */
 static void name_certificates(setter *s, transport *t, const char *path) {
   s->code = CURLE_OK;
   set_ca_file(s, path);
-  buffer_free(&t->ca);
+  ca_store_free(&t->ca);
 }
 
-/* NULL, or what is wrong with ca_file. */
+/* For libcurl to parse at each connection. */
+static void give_certificates(
+  setter *s, transport *t, const transport_settings *settings
+) {
+  struct curl_blob blob = certificates(t);
+  set_ca_path(s, settings->ca_path);
+  set_certificates(s, &blob); /* only tried here: see easy_copy */
+  if (s->code == CURLE_NOT_BUILT_IN) {
+    name_certificates(s, t, settings->ca_file);
+  } else {
+    set_certificates(s, NULL);
+  }
+}
+
+/* Called by libcurl for each connection, to the proxy as well, before the
+ * handshake. */
+static CURLcode set_up_context(CURL *easy, void *context, void *data) {
+  const ca_store *ca = data;
+  (void)easy;
+  cleanse_decrypted(context);
+  if (ca->parsed == NULL) return CURLE_OK; /* libcurl loads what is trusted */
+  return ca_store_trust(ca, context) ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
+}
+
+/* False when this libcurl does not call it, or not for OpenSSL 3. */
+static bool set_context_callback(CURL *easy, ca_store *ca) {
+  return openssl_functions() != NULL
+    && curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, ca) == CURLE_OK
+    && curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, set_up_context)
+      == CURLE_OK;
+}
+
+/* NULL, or what is wrong with ca_file. A directory beside it is libcurl's to
+ * look into at each connection, so that it gets both. */
 static const char *set_trust(
   setter *s, transport *t, const transport_settings *settings
 ) {
+  bool is_ours = set_context_callback(s->easy, &t->ca);
   const char *problem;
   const char *path = settings->ca_path;
-  struct curl_blob blob;
   if (settings->ca_file == NULL) {
     if (path == NULL) path = system_ca_path(s->easy);
     set_ca_path(s, path);
     if (path != NULL) set_ca_file(s, NULL);
     return NULL;
   }
-  problem = read_ca_file(&t->ca, settings->ca_file);
+  problem = ca_store_read(&t->ca, settings->ca_file);
   if (problem != NULL) return problem;
-  set_ca_path(s, path);
   set_ca_file(s, NULL);
-  blob = certificates(t);
-  set_certificates(s, &blob); /* only tried here: see easy_copy */
-  if (s->code == CURLE_NOT_BUILT_IN) {
-    name_certificates(s, t, settings->ca_file);
+  if (is_ours && path == NULL && !ca_store_parse(&t->ca)) {
+    return "cannot be read: memory is short";
+  }
+  if (t->ca.parsed == NULL) {
+    give_certificates(s, t, settings);
   } else {
-    set_certificates(s, NULL);
+    set_ca_path(s, NOWHERE);
   }
   return NULL;
 }
@@ -263,7 +269,6 @@ const char *easy_model(
   set_origin(&s, t);
   set_callbacks(&s);
   write_agent(&t->agent, settings->user_agent);
-  cleanse_decrypted(s.easy);
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* A hung resolver must not hold up the end of a transfer; a libcurl that is
    * older at run time does not know the option and is slower there. */

@@ -8,7 +8,27 @@
 #include <stdint.h>
 
 #define OPENSSL_FUNCTIONS(F) \
-  F(uint64_t, SSL_CTX_set_options, (void *context, uint64_t options))
+  F(void *, BIO_new_mem_buf, (const void *data, int length)) \
+  F(int, BIO_free, (void *bio)) \
+  F(void, ERR_clear_error, (void)) \
+  F(unsigned long, ERR_get_error, (void)) \
+  F(int, OPENSSL_sk_num, (const void *stack)) \
+  F(void *, OPENSSL_sk_value, (const void *stack, int index)) \
+  F(void, OPENSSL_sk_pop_free, (void *stack, void (*release)(void *))) \
+  F(void *, PEM_X509_INFO_read_bio, \
+    (void *bio, void *stack, void *ask, void *context)) \
+  F(void *, SSL_CTX_get_cert_store, (const void *context)) \
+  F(void, SSL_CTX_set_cert_store, (void *context, void *store)) \
+  F(uint64_t, SSL_CTX_set_options, (void *context, uint64_t options)) \
+  F(int, X509_check_purpose, (void *certificate, int purpose, int ca)) \
+  F(void *, X509_get0_pubkey, (const void *certificate)) \
+  F(void, X509_INFO_free, (void *info)) \
+  F(void *, X509_STORE_new, (void)) \
+  F(int, X509_STORE_add_cert, (void *store, void *certificate)) \
+  F(int, X509_STORE_add_crl, (void *store, void *list)) \
+  F(int, X509_STORE_set_flags, (void *store, unsigned long flags)) \
+  F(int, X509_STORE_up_ref, (void *store)) \
+  F(void, X509_STORE_free, (void *store))
 
 typedef struct openssl {
 #define OPENSSL_MEMBER(result, name, arguments) result (*name) arguments;

@@ -335,6 +335,6 @@ void transport_close(transport *t) {
   memory_free(t->sockets, t->socket_capacity * sizeof *t->sockets);
   base_url_free(&t->base);
   buffer_free(&t->agent);
-  buffer_free(&t->ca);
+  ca_store_free(&t->ca);
   memset(t, 0, sizeof *t);
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "buffer.h"
+#include "ca_store.h"
 #include "connections.h"
 #include "url.h"
 #include "wakeup.h"
@@ -63,7 +64,7 @@ typedef struct transport {
   size_t idle_deletes;
   base_url base;
   buffer agent;              /* User-Agent header line, or empty */
-  buffer ca;                 /* the text of ca_file */
+  ca_store ca;               /* the certificates of ca_file */
   connections connections;
   int64_t looked;            /* when they were looked at, if nothing moved */
   struct pollfd *sockets;    /* those that libcurl waits for */
