@@ -46,7 +46,7 @@ SPECS = $(filter-out spec/hosts/%,$(sort $(shell find spec -name '*_spec.lua')))
 SHORT = $(filter-out spec/%chaos_spec.lua spec/memscan_spec.lua, \
   $(wildcard spec/*_spec.lua spec/cli/*_spec.lua))
 OF_LIBCURL = $(patsubst %,spec/%_spec.lua,answer broken_server config_network config_url \
-  core leak native outcome retry round_trip secrets session status wire faults/tls)
+  core leak native outcome retry round_trip secrets session status wire faults/ca_file faults/tls)
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 HAS_MICROHTTPD = $(shell pkg-config --exists libmicrohttpd 2>/dev/null && echo yes)
@@ -153,7 +153,7 @@ test-hosts: ## use the module within lighttpd, Prosody, HAProxy, Apache, nginx, 
 	@$(MAKE) --no-print-directory -s spec SPECS=spec/hosts
 
 .PHONY: spec
-spec: $(BUILD)/process.so $(BUILD)/sabotage.so $(BUILD)/old_libcurl.so $(BUILD)/scanner.so # what `make test` runs once all is set up; SPECS= names some files
+spec: $(BUILD)/process.so $(BUILD)/sabotage.so $(BUILD)/old_libcurl.so $(BUILD)/tls_calls.so $(BUILD)/scanner.so # what `make test` runs once all is set up; SPECS= names some files
 	@$(RUN) BUILD=$(BUILD) LUA=$(LUA) $(PREFIXED) $(BUSTED) $(SPECS)
 
 .PHONY: lint

@@ -5,21 +5,25 @@
 --   certificates.good       a server's certificate and key, as are the others: for localhost and
 --                           127.0.0.1, of that authority
 --   certificates.<name>     wrong_host, expired, not_yet_valid, self_signed, other_ca (of another
---                           authority, for the right host)
+--                           authority, for the right host), intermediate (an authority below the
+--                           first) and below (of that one, which its server does not send)
 
 local shell = require "shell"
 
-local DIRECTORY = (os.getenv("BUILD") or ".build") .. "/certificates"
+local DIRECTORY = (os.getenv("BUILD") or ".build") .. "/pki"
 
-local LOCAL = "DNS:localhost,IP:127.0.0.1"
+local LOCAL = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+local AUTHORITY = "basicConstraints=critical,CA:TRUE"
 
--- name, authority, subjectAltName, from, until; the span is far in either direction.
+-- name, authority, extension, from, until; the span is far in either direction.
 local ISSUED = {
   { "good", "ca", LOCAL, "20200101000000Z", "20990101000000Z" },
-  { "wrong_host", "ca", "DNS:other.example", "20200101000000Z", "20990101000000Z" },
+  { "wrong_host", "ca", "subjectAltName=DNS:other.example", "20200101000000Z", "20990101000000Z" },
   { "expired", "ca", LOCAL, "20200101000000Z", "20210101000000Z" },
   { "not_yet_valid", "ca", LOCAL, "20980101000000Z", "20990101000000Z" },
   { "other_ca", "second", LOCAL, "20200101000000Z", "20990101000000Z" },
+  { "intermediate", "ca", AUTHORITY, "20200101000000Z", "20990101000000Z" },
+  { "below", "intermediate", LOCAL, "20200101000000Z", "20990101000000Z" },
 }
 
 local PREPARE = [[
@@ -44,17 +48,18 @@ END
 key="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
 authority() {
   openssl req -x509 $key -keyout $1.key -out $1.pem -subj "/CN=$1" -days 3650 \
-    -addext basicConstraints=critical,CA:TRUE
+    -addext ]] .. AUTHORITY .. [[
+
 }
 issue() {
-  openssl req -new $key -keyout $1.key -out $1.csr -subj "/CN=$1" -addext subjectAltName=$3
+  openssl req -new $key -keyout $1.key -out $1.csr -subj "/CN=$1" -addext $3
   openssl ca -batch -notext -config ca.cnf -cert $2.pem -keyfile $2.key -in $1.csr -out $1.pem \
     -startdate $4 -enddate $5
 }
 authority ca
 authority second
 openssl req -x509 $key -keyout self_signed.key -out self_signed.pem -subj /CN=self_signed \
-  -days 3650 -addext subjectAltName=]] .. LOCAL .. "\n"
+  -days 3650 -addext ]] .. LOCAL .. "\n"
 
 local function pair(name)
   local path = DIRECTORY .. "/" .. name
