@@ -281,6 +281,7 @@ static int client_authenticate(lua_State *L) {
   const char *problem;
   lua_settop(L, 5); /* so that what is pushed is not taken for an argument */
   k = call_push(L, CALL_TOKEN, HTTP_POST, ANSWER_MAX);
+  k->exchange.gets_token = true;
   problem = write_key(L, &k->exchange);
   if (problem != NULL) {
     exchange_free(&k->exchange);

@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "cleanse.h"
 #include "easy.h"
 #include "fork.h"
 #include "memory.h"
@@ -35,6 +36,7 @@ void exchange_init(exchange *x, http_method method, size_t answer_limit) {
 
 /* --- what libcurl calls; bytes are copied here and nothing else --- */
 
+/* The connection is there, and the request is about to be sent on it. */
 static int count_send(
   void *context, char *remote, char *local, int remote_port, int local_port
 ) {
@@ -44,6 +46,7 @@ static int count_send(
   (void)remote_port;
   (void)local_port;
   x->sends++;
+  cleanse_switch(x->easy, x->gets_token);
   return CURL_PREREQFUNC_OK;
 }
 

@@ -31,6 +31,7 @@ typedef struct exchange {
   buffer body;                 /* JSON; only sent with HTTP_POST */
   authorization authorization; /* none: the header is not sent */
   buffer secret;               /* what must not come back in an error text */
+  bool gets_token;             /* the answer holds one */
 
   /* The answer. */
   exchange_end end;
