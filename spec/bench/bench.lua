@@ -26,7 +26,7 @@ assert(FULL or FORM == "short", "usage: bench.lua short|full")
 
 local ROUNDS = FULL
     and { calls = 15, starts = 15, listings = 9, counts = 1, growth = 1, batches = 7 }
-  or { calls = 5, starts = 7, listings = 3, counts = 1, growth = 1, batches = 3 }
+  or { calls = 9, starts = 7, listings = 3, counts = 1, growth = 1, batches = 3 }
 
 -- Measuring ---------------------------------------------------------------------------------------
 

@@ -226,7 +226,8 @@ static bool set_method(const exchange *x) {
     || curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "DELETE") == CURLE_OK;
 }
 
-/* A handle that is kept has its method already. */
+/* A handle that is kept has its method already, so one that did not get it must
+ * not be. */
 static bool take_handle(exchange *x) {
   transport *t = x->transport;
   if (x->method == HTTP_GET && t->idle_gets > 0) {
@@ -238,7 +239,10 @@ static bool take_handle(exchange *x) {
     return true;
   }
   x->easy = easy_copy(t);
-  return x->easy != NULL && set_method(x);
+  if (x->easy == NULL || set_method(x)) return x->easy != NULL;
+  curl_easy_cleanup(x->easy);
+  x->easy = NULL;
+  return false;
 }
 
 bool exchange_set_callbacks(CURL *model) {
