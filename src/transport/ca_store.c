@@ -63,7 +63,8 @@ const char *ca_store_read(ca_store *ca, const char *path) {
 /* OpenSSL works some things out when they are first asked for, and what fails
  * then for lack of memory stays wrong: it has to be done now. */
 static bool is_worked_out(const openssl *o, void *certificate) {
-  return o->X509_get0_pubkey(certificate) != NULL
+  const void *key = o->X509_get0_pubkey(certificate);
+  return key != NULL && o->EVP_PKEY_get_security_bits(key) > 0
     && o->X509_check_purpose(certificate, -1, 0) == 1;
 }
 

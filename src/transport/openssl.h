@@ -12,6 +12,7 @@
   F(int, BIO_free, (void *bio)) \
   F(void, ERR_clear_error, (void)) \
   F(unsigned long, ERR_get_error, (void)) \
+  F(int, EVP_PKEY_get_security_bits, (const void *key)) \
   F(int, OPENSSL_sk_num, (const void *stack)) \
   F(void *, OPENSSL_sk_value, (const void *stack, int index)) \
   F(void, OPENSSL_sk_pop_free, (void *stack, void (*release)(void *))) \
