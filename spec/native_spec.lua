@@ -93,8 +93,9 @@ describe("an older libcurl", function()
       assert.truthy(output:find(line, 1, true), option .. " in\n" .. output)
     end
     for option, kind in output:gmatch "([%u_]+)\t(%w+)[^\n]*\n" do
-      -- Without this one a call only ends later where a resolver hangs.
-      assert.equal(option == "QUICK_EXIT" and "nil" or "config", kind, option)
+      -- Without these a call only ends later where a resolver hangs, or takes more memory.
+      local spared = option == "QUICK_EXIT" or option == "UPLOAD_BUFFERSIZE"
+      assert.equal(spared and "nil" or "config", kind, option)
     end
   end)
 end)

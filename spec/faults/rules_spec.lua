@@ -329,6 +329,41 @@ describe("A connection", function()
       assert.are.equal(1, #connections[2])
     end)
   end
+
+  -- What is in the record of TLS that the answer ends in has been decrypted, and is not to be seen
+  -- at the socket any more, when libcurl leaves it unread.
+  local function padded(bytes)
+    return raw_server.answer(200, '{"ok":true,"secrets":[]' .. (" "):rep(bytes) .. "}")
+  end
+
+  for name, answers in pairs {
+    ["with a small answer"] = { padded(10) },
+    ["with one of more than a buffer"] = { padded(3000) },
+    ["with one of several records"] = { padded(40000) },
+    ["behind a head that comes first"] = { "HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n",
+      '{"ok":true,"secrets":[]  }' },
+  } do
+    for _, op in ipairs { "list", "put", "delete" } do
+      it(("S35: is given up when TLS has more than one answer %s (%s)"):format(name, op), function()
+        if secrets.info().tls:find("GnuTLS", 1, true) then return pending "GnuTLS is not asked" end
+        local script = { encrypt, request }
+        for position, text in ipairs(answers) do
+          local last = position == #answers
+          local extra = '{"ok":false,"secrets":[{"id":"evil","secretType":"s3"}]}'
+          script[#script + 1] = last and text .. raw_server.answer(200, extra) or text
+          script[#script + 1] = not last and raw_server.wait(0.05) or nil
+        end
+        script[#script + 1] = request
+        script[#script + 1] = hold
+        local server = faults.server { script, faults.honest(encrypt) }
+        local client = faults.client(faults.https(server.url), op, { ca_file = certificates.ca })
+        assert(faults.call(op, client))
+        local value = assert(faults.call(op, client))
+        assert.are.equal(op == "list" and 0 or nil, op == "list" and #value or nil)
+        assert.are.equal(2, server:sends())
+      end)
+    end
+  end
 end)
 
 describe("An answer", function()

@@ -189,6 +189,14 @@ static int check_json(lua_State *L, exchange *x, json_verdict verdict) {
   return failure(L, x, "form", "the answer is not JSON");
 }
 
+/* The same for an answer that is read as it stands. */
+static int scan_answer(lua_State *L, exchange *x) {
+  json_report report;
+  return check_json(L, x, json_scan(
+    x->answer.data, x->answer.length, &report, NULL, NULL
+  ));
+}
+
 /* Pushes the object that a 2xx answer consists of and returns 0, or pushes a
  * failure. */
 static int decode_object(lua_State *L, exchange *x, json_report *report) {
@@ -353,12 +361,8 @@ int answer_receipt(lua_State *L, exchange *x) {
   json_member members[] = {
     {"ok", NULL, 0}, {"requestId", NULL, 0}, {"message", NULL, 0},
   };
-  json_report report;
   int pushed = check_answer(L, x);
-  if (pushed > 0) return pushed;
-  pushed = check_json(L, x, json_scan(
-    x->answer.data, x->answer.length, &report, NULL, NULL
-  ));
+  if (pushed == 0) pushed = scan_answer(L, x);
   if (pushed > 0) return pushed;
   json_find(x->answer.data, x->answer.length, members, 3);
   if (members[0].value == NULL || *members[0].value != 't') {
@@ -387,13 +391,9 @@ int answer_token(
   lua_State *L, exchange *x, token_answer *token, const char *scheme
 ) {
   json_member value = {"token", NULL, 0};
-  json_report report;
   token_verdict read;
   int pushed = check_answer(L, x);
-  if (pushed > 0) return pushed;
-  pushed = check_json(L, x, json_scan(
-    x->answer.data, x->answer.length, &report, NULL, NULL
-  ));
+  if (pushed == 0) pushed = scan_answer(L, x);
   if (pushed > 0) return pushed;
   json_find(x->answer.data, x->answer.length, &value, 1);
   if (value.value == NULL) return no_token(L, x);

@@ -281,7 +281,6 @@ static int client_authenticate(lua_State *L) {
   const char *problem;
   lua_settop(L, 5); /* so that what is pushed is not taken for an argument */
   k = call_push(L, CALL_TOKEN, HTTP_POST, ANSWER_MAX);
-  k->exchange.gets_token = true;
   problem = write_key(L, &k->exchange);
   if (problem != NULL) {
     exchange_free(&k->exchange);
@@ -327,6 +326,7 @@ static int client_collect(lua_State *L) {
 static int client_signal(lua_State *L) {
   client *c = check_client(L);
   call *k = call_push(L, CALL_SIGNAL, HTTP_GET, 0);
+  check_open(L, c); /* as for the target */
   exchange_announce(&k->exchange, c->transport.wakeup);
   return 1;
 }

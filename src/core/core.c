@@ -15,6 +15,7 @@
  *   redact(text, secret)         the text without what it shares with a secret
  *   is_secret_string(value)      boolean
  *   is_set(name)                 whether a variable is there, and not empty
+ *   has_yielded(thread)          whether a coroutine has yielded
  *   first_done(calls, from?)     see call.h
  *   inexact                      weak set of records with rounded integers
  *   monotonic()                  seconds of a clock that only goes forward
@@ -245,6 +246,14 @@ static int core_info(lua_State *L) {
   return 1;
 }
 
+/* Whether a coroutine has yielded. nginx's coroutine.status knows those of the
+ * same request alone, and calls others dead. */
+static int core_has_yielded(lua_State *L) {
+  lua_State *thread = lua_tothread(L, 1);
+  lua_pushboolean(L, thread != NULL && lua_status(thread) == LUA_YIELD);
+  return 1;
+}
+
 static int core_ca_store(lua_State *L) {
   lua_pushstring(L, easy_ca_store());
   return 1;
@@ -265,14 +274,6 @@ static CURLcode curl_ready;
 
 static void start_curl(void) {
   curl_ready = curl_memory_start();
-}
-
-/* Whether a coroutine has yielded. nginx's coroutine.status knows those of the
- * same request alone, and calls others dead. */
-static int core_has_yielded(lua_State *L) {
-  lua_State *thread = lua_tothread(L, 1);
-  lua_pushboolean(L, thread != NULL && lua_status(thread) == LUA_YIELD);
-  return 1;
 }
 
 static const luaL_Reg functions[] = {

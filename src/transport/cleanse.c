@@ -12,20 +12,31 @@ void cleanse_decrypted(void *context) {
   if (o != NULL) o->SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
-void cleanse_switch(CURL *easy, bool on) {
-  const openssl *o = openssl_functions();
+/* The SSL of the connection that a handle is about to send its request on. */
+static void *connection_of(CURL *easy) {
   struct curl_tlssessioninfo *session = NULL;
   if (
-    o == NULL
-    || curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK
+    curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK
     || session == NULL || session->backend != CURLSSLBACKEND_OPENSSL
-    || session->internals == NULL
   ) {
-    return;
+    return NULL;
   }
+  return session->internals;
+}
+
+bool cleanse_has_pending(CURL *easy) {
+  const openssl *o = openssl_functions();
+  void *connection = o == NULL ? NULL : connection_of(easy);
+  return connection != NULL && o->SSL_pending(connection) > 0;
+}
+
+void cleanse_switch(CURL *easy, bool on) {
+  const openssl *o = openssl_functions();
+  void *connection = o == NULL ? NULL : connection_of(easy);
+  if (connection == NULL) return;
   if (on) {
-    o->SSL_set_options(session->internals, SSL_OP_CLEANSE_PLAINTEXT);
+    o->SSL_set_options(connection, SSL_OP_CLEANSE_PLAINTEXT);
   } else {
-    o->SSL_clear_options(session->internals, SSL_OP_CLEANSE_PLAINTEXT);
+    o->SSL_clear_options(connection, SSL_OP_CLEANSE_PLAINTEXT);
   }
 }

@@ -226,13 +226,24 @@ static void set_client(setter *s, const transport_settings *settings) {
   set_long(s, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms);
 }
 
-/* A whole line, because libcurl would write one of its own twice over. */
 static void write_agent(buffer *line, const char *agent) {
   buffer_init(line, AGENT_MAX);
   if (agent == NULL) return;
   buffer_text(line, "User-Agent: ");
   buffer_text(line, agent);
   buffer_append(line, "", 1);
+}
+
+/* libcurl tells a proxy too, but writes a line of its own twice over. */
+static void set_agent(
+  setter *s, transport *t, const transport_settings *settings
+) {
+  const char *proxy = settings->proxy;
+  if (proxy != NULL && *proxy != '\0') {
+    set_text(s, CURLOPT_USERAGENT, settings->user_agent);
+  } else {
+    write_agent(&t->agent, settings->user_agent);
+  }
 }
 
 static void set_origin(setter *s, transport *t) {
@@ -265,10 +276,10 @@ const char *easy_model(
   set_protocols(&s, t->base.loopback || settings->allow_http);
   set_proxy(&s, settings, t->base.loopback);
   set_client(&s, settings);
-  set_long(&s, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
   set_origin(&s, t);
   set_callbacks(&s);
-  write_agent(&t->agent, settings->user_agent);
+  set_agent(&s, t, settings);
+  (void)curl_easy_setopt(s.easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* A hung resolver must not hold up the end of a transfer; a libcurl that is
    * older at run time does not know the option and is slower there. */

@@ -9,20 +9,13 @@
 #include "easy.h"
 #include "fork.h"
 #include "memory.h"
+#include "request.h"
 #include "sigpipe.h"
 
 #define TARGET_MAX (16 * 1024)
 #define HEAD_MAX (64 * 1024)
 
-/* What libcurl reads at once. It takes a buffer of that size for each exchange
- * and, where that is in force, wipes it afterwards. */
-#define PIECE_MIN 1024
-#define PIECE_MAX (128 * 1024)
-
-/* From this size of a body on, libcurl asks the server first whether it may
- * send it, and waits a second for an answer. */
-#define EXPECT_FROM (1024 * 1024)
-
+/* Calls that start within this time count as started together. */
 #define TOGETHER_MS 10
 
 void exchange_init(exchange *x, http_method method, size_t answer_limit) {
@@ -45,8 +38,12 @@ static int count_send(
   (void)local;
   (void)remote_port;
   (void)local_port;
+  if (!x->stale && cleanse_has_pending(x->easy)) {
+    x->stale = true;
+    return CURL_PREREQFUNC_ABORT;
+  }
   x->sends++;
-  cleanse_switch(x->easy, x->gets_token);
+  cleanse_switch(x->easy, x->method == HTTP_POST);
   return CURL_PREREQFUNC_OK;
 }
 
@@ -163,120 +160,12 @@ static size_t take_header(
   return x->stopped == EXCHANGE_RUNNING ? length : 0;
 }
 
-/* --- the handle --- */
-
-/* A handle that carried a body is always destroyed, for libcurl keeps copies
- * in it; from 8.0 on it keeps request headers as well. */
-static bool may_keep(const exchange *x) {
-  return x->method != HTTP_POST
-    && x->transport->libcurl < 0x080000;
-}
-
-static void drop_handle(exchange *x) {
-  transport *t = x->transport;
-  CURL **idle = x->method == HTTP_GET ? t->idle_get : t->idle_delete;
-  size_t *count = x->method == HTTP_GET ? &t->idle_gets : &t->idle_deletes;
-  CURL *easy = x->easy;
-  x->easy = NULL;
-  if (easy == NULL) return;
-  curl_multi_remove_handle(t->multi, easy);
-  if (!may_keep(x) || *count == TRANSPORT_IDLE_MAX) {
-    curl_easy_cleanup(easy);
-    return;
-  }
-  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
-  idle[(*count)++] = easy;
-}
-
-/* Our own list nodes, so that libcurl does not copy the Authorization line. */
-static void add_header(exchange *x, size_t *count, char *line) {
-  struct curl_slist *node = &x->headers[*count];
-  node->data = line;
-  node->next = NULL;
-  if (*count > 0) x->headers[*count - 1].next = node;
-  (*count)++;
-}
-
-static bool set_headers(exchange *x) {
-  static char accept[] = "Accept: application/json";
-  static char content_type[] = "Content-Type: application/json";
-  static char no_expect[] = "Expect:";
-  size_t count = 0;
-  if (x->authorization.line != NULL) {
-    add_header(x, &count, x->authorization.line->bytes);
-  }
-  add_header(x, &count, accept);
-  if (x->transport->agent.length > 0) {
-    add_header(x, &count, x->transport->agent.data);
-  }
-  if (x->method == HTTP_POST) add_header(x, &count, content_type);
-  if (x->body.length >= EXPECT_FROM) add_header(x, &count, no_expect);
-  return curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK;
-}
-
-static bool set_method(const exchange *x) {
-  CURL *easy = x->easy;
-  if (x->method == HTTP_POST) {
-    return curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-        (curl_off_t)x->body.length) == CURLE_OK
-      && curl_easy_setopt(easy, CURLOPT_POSTFIELDS, x->body.data) == CURLE_OK;
-  }
-  return x->method == HTTP_GET
-    || curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "DELETE") == CURLE_OK;
-}
-
-/* A handle that is kept has its method already, so one that did not get it must
- * not be. */
-static bool take_handle(exchange *x) {
-  transport *t = x->transport;
-  if (x->method == HTTP_GET && t->idle_gets > 0) {
-    x->easy = t->idle_get[--t->idle_gets];
-    return true;
-  }
-  if (x->method == HTTP_DELETE && t->idle_deletes > 0) {
-    x->easy = t->idle_delete[--t->idle_deletes];
-    return true;
-  }
-  x->easy = easy_copy(t);
-  if (x->easy == NULL || set_method(x)) return x->easy != NULL;
-  curl_easy_cleanup(x->easy);
-  x->easy = NULL;
-  return false;
-}
-
 bool exchange_set_callbacks(CURL *model) {
   return curl_easy_setopt(model, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK
     && curl_easy_setopt(model, CURLOPT_HEADERFUNCTION, take_header)
       == CURLE_OK
     && curl_easy_setopt(model, CURLOPT_PREREQFUNCTION, count_send)
       == CURLE_OK;
-}
-
-/* What the callbacks are called with. */
-static bool set_context(exchange *x) {
-  CURL *easy = x->easy;
-  return curl_easy_setopt(easy, CURLOPT_WRITEDATA, x) == CURLE_OK
-    && curl_easy_setopt(easy, CURLOPT_HEADERDATA, x) == CURLE_OK
-    && curl_easy_setopt(easy, CURLOPT_PREREQDATA, x) == CURLE_OK
-    && curl_easy_setopt(easy, CURLOPT_PRIVATE, x) == CURLE_OK
-    && curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->detail) == CURLE_OK;
-}
-
-/* A listing is likely as long as the one before it. */
-static long piece_size(const exchange *x) {
-  size_t listing = x->transport->listing;
-  if (x->method != HTTP_GET || listing < PIECE_MIN) return PIECE_MIN;
-  return listing < PIECE_MAX ? (long)listing : PIECE_MAX;
-}
-
-static bool set_request(exchange *x, long timeout_ms) {
-  /* Refused by a handle that kept its buffer, which will do. */
-  (void)curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, piece_size(x));
-  return set_context(x) && set_headers(x)
-    && curl_easy_setopt(x->easy, CURLOPT_REQUEST_TARGET, x->target.data)
-      == CURLE_OK
-    && curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK;
 }
 
 /* --- its life --- */
@@ -311,7 +200,7 @@ void exchange_start(exchange *x, transport *t, long timeout_ms) {
   transport_expect(t, x->ends);
   check_idle(t, now);
   if (
-    !take_handle(x) || !set_request(x, timeout_ms) || !transport_make_room(t)
+    !request_begin(x, timeout_ms) || !transport_make_room(t)
     || curl_multi_add_handle(t->multi, x->easy) != CURLM_OK
   ) {
     exchange_stop(x, EXCHANGE_MEMORY);
@@ -360,15 +249,18 @@ static void announce(exchange *x) {
 
 static void end(exchange *x, exchange_end how) {
   x->end = how;
-  if (x->method == HTTP_GET) x->transport->listing = x->answer.length;
+  if (x->method == HTTP_GET && how == EXCHANGE_ANSWERED && is_success(x)) {
+    x->transport->listing = x->answer.length;
+  }
   settle_sends(x);
-  drop_handle(x);
+  request_end(x);
   leave(x);
   announce(x);
 }
 
 void exchange_finish(exchange *x, CURLcode code) {
   curl_off_t wait = 0;
+  if (request_again(x, &code)) return;
   x->code = code;
   if (x->stopped == EXCHANGE_BROKEN) {
     x->code = CURLE_WEIRD_SERVER_REPLY;

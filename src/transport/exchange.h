@@ -31,7 +31,6 @@ typedef struct exchange {
   buffer body;                 /* JSON; only sent with HTTP_POST */
   authorization authorization; /* none: the header is not sent */
   buffer secret;               /* what must not come back in an error text */
-  bool gets_token;             /* the answer holds one */
 
   /* The answer. */
   exchange_end end;
@@ -39,6 +38,7 @@ typedef struct exchange {
   char detail[CURL_ERROR_SIZE]; /* libcurl's text, may be empty */
   long status;
   long retry_after;             /* seconds; 0 when not given */
+  bool stale;                   /* the connection it got held bytes, so another one */
   unsigned sends;               /* requests that left, hidden ones included */
   bool framed;                  /* the answer said where it ends */
   long length;                  /* of its body, as it said; -1 if not */

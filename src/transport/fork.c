@@ -34,8 +34,7 @@ static void start(void) {
 /* The first to come in a child. Threads that come together agree on one. */
 static long begin(void) {
   long none = 0;
-  long next = atomic_load(&last) + 1;
-  atomic_store(&last, next);
+  long next = atomic_fetch_add(&last, 1) + 1;
   (void)atomic_compare_exchange_strong(generation, &none, next);
   return atomic_load(generation);
 }

@@ -21,6 +21,7 @@
   F(void *, SSL_CTX_get_cert_store, (const void *context)) \
   F(void, SSL_CTX_set_cert_store, (void *context, void *store)) \
   F(uint64_t, SSL_CTX_set_options, (void *context, uint64_t options)) \
+  F(int, SSL_pending, (const void *connection)) \
   F(uint64_t, SSL_clear_options, (void *connection, uint64_t options)) \
   F(uint64_t, SSL_set_options, (void *connection, uint64_t options)) \
   F(int, X509_check_purpose, (void *certificate, int purpose, int ca)) \

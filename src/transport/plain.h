@@ -1,5 +1,5 @@
-/* Plain bytes: printable ASCII that JSON strings hold as it is, which most of
- * most texts is made of. */
+/* Plain bytes: ASCII that JSON strings hold as it is, which most of most texts
+ * is made of. */
 #ifndef BYTENITE_PLAIN_H
 #define BYTENITE_PLAIN_H
 

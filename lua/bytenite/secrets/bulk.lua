@@ -272,7 +272,7 @@ function bulk.check_options(options, name)
   return (arguments.options(options, OPTIONS, name, 1)) -- a tail call would leave out a level
 end
 
--- Whether nobody can change an item once it has been looked at.
+-- Whether no function of a user is called while it runs, which could change an item.
 local function is_undisturbed(client, items, options)
   local settings = client.settings
   if not client.waiting.undisturbed or options.on_progress or type(items) == "function"

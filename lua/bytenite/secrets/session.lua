@@ -17,7 +17,7 @@ local LOOK = 1 -- seconds until a call looks whether the renewal that it waits f
 function Session.new(source)
   return setmetatable({
     source = source,
-    given = false, -- the core has the token, and there will be no other
+    given = nil, -- the core that has the token, when there will be no other
     token = 0, -- how many there have been
     renew_at = nil, -- monotonic seconds; nil while there is no token
     ends = nil, -- of the token's life
@@ -30,12 +30,13 @@ end
 -- A token that was given -------------------------------------------------------------------------
 
 local function take_given_token(self, call)
-  if self.given then return true end
+  local core_client = call.client.core
+  if self.given == core_client then return true end
   local token, err = credential.ask(call, self.source.value, self.source.name)
   if not token then return nil, err end
-  local ok, facts = call.client.core:authorize(token, self.source.trim)
+  local ok, facts = core_client:authorize(token, self.source.trim)
   if not ok then return nil, errors.from_facts(call:op(), facts, { attempts = 0, sends = 0 }) end
-  self.given = self.source.constant
+  if self.source.constant then self.given = core_client end
   return true
 end
 
