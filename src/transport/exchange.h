@@ -38,7 +38,7 @@ typedef struct exchange {
   char detail[CURL_ERROR_SIZE]; /* libcurl's text, may be empty */
   long status;
   long retry_after;             /* seconds; 0 when not given */
-  bool stale;                   /* the connection it got held bytes, so another one */
+  bool stale;                   /* it was given a connection that held bytes */
   unsigned sends;               /* requests that left, hidden ones included */
   bool framed;                  /* the answer said where it ends */
   long length;                  /* of its body, as it said; -1 if not */

@@ -14,7 +14,7 @@ bool request_begin(exchange *x, long timeout_ms);
 
 /* When `*code` says that the exchange gave up the connection that it was to
  * use: starts it once more, on a new one, for nothing was sent. False when
- * there is no such reason, or when that cannot be done, as `*code` then says. */
+ * there is no such reason, or that cannot be done, as `*code` then says. */
 bool request_again(exchange *x, CURLcode *code);
 
 /* Gives the handle back, or destroys it. NULL is allowed. */
