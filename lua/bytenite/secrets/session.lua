@@ -30,10 +30,10 @@ end
 -- A token that was given -------------------------------------------------------------------------
 
 local function take_given_token(self, call)
-  local core_client = call.client.core
-  if self.given == core_client then return true end
+  if self.given == call.client.core then return true end
   local token, err = credential.ask(call, self.source.value, self.source.name)
   if not token then return nil, err end
+  local core_client = call.client.core -- which asking may have closed
   local ok, facts = core_client:authorize(token, self.source.trim)
   if not ok then return nil, errors.from_facts(call:op(), facts, { attempts = 0, sends = 0 }) end
   if self.source.constant then self.given = core_client end
