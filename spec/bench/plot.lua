@@ -15,6 +15,7 @@ set title "CPU per put over HTTPS"
 set xlabel "microseconds, logarithmic"
 set logscale x
 set xrange [5:100000]
+set xtics (10, 100, 1000, 10000) nomirror
 set yrange [-%d-0.5:-0.5]
 plot $calls using 2:1:4:ytic(3) with points pt 7 ps 0.9 lc rgb variable, \
   $calls using ($2*1.35):1:5 with labels left
@@ -22,9 +23,10 @@ plot $calls using 2:1:4:ytic(3) with points pt 7 ps 0.9 lc rgb variable, \
 set title "256 puts that take 20 ms each"
 set xlabel "at once, logarithmic"
 set ylabel "seconds, logarithmic"
-set xrange [1:128]
+set xrange [1:132]
 set yrange [*:*]
 set logscale x 2
+set xtics (1, 2, 4, 8, 16, 32, 64, 128) nomirror
 set logscale y 10
 unset ytics
 set ytics nomirror
