@@ -6,9 +6,7 @@
 #include <sys/socket.h>
 
 #include "cleanse.h"
-#include "easy.h"
 #include "fork.h"
-#include "memory.h"
 #include "request.h"
 #include "sigpipe.h"
 
