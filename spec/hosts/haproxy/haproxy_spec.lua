@@ -94,6 +94,7 @@ describe("HAProxy", function()
       %0]])
     place:edit("haproxy.cfg", "return status 404",
       "return status 200 content-type text/plain lf-string <%%[lua.count]>")
+    place.emulator:fail { op = "list", times = math.huge, delay = 0.1 } -- so that it does wait
     place:start((table.unpack or unpack)(COMMAND))
     assert.are.same({ 200, "<>" }, { place:request("GET", "/") })
     assert.matches("yield not allowed", place:log())
