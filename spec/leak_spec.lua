@@ -59,11 +59,12 @@ local function echoes(credential)
   return bodies
 end
 
--- Raises when the marker stands in a value, or anywhere in a table.
+-- Raises when the marker stands in a value, or anywhere in a table. There are millions of them,
+-- too many for busted's assertions.
 local function assert_clean(value, path, seen)
   path, seen = path or "value", seen or {}
   local text = tostring(value)
-  assert.is_nil(text:find(MARK, 1, true), path .. ": " .. text)
+  if text:find(MARK, 1, true) then error(path .. ": " .. text, 0) end
   if type(value) ~= "table" or seen[value] then return end
   seen[value] = true
   for name, inner in pairs(value) do

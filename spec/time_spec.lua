@@ -92,10 +92,12 @@ describe("bytenite.secrets.time", function()
 
     it("writes what parse reads back, throughout the calendar", function()
       -- In steps of some 97 days, which come past all days of the year and times of the day.
+      local wrong = {}
       for moment = -62167219200, 253402300799, 8418097 do
         local text = time.format(moment)
-        assert.equal(moment, time.parse(text), text)
+        if time.parse(text) ~= moment then wrong[#wrong + 1] = text end
       end
+      assert.same({}, wrong)
     end)
 
     it("agrees with the system's calendar", function()
