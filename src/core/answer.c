@@ -189,11 +189,13 @@ static int check_json(lua_State *L, exchange *x, json_verdict verdict) {
   return failure(L, x, "form", "the answer is not JSON");
 }
 
-/* The same for an answer that is read as it stands. */
-static int scan_answer(lua_State *L, exchange *x) {
-  json_report report;
-  return check_json(L, x, json_scan(
-    x->answer.data, x->answer.length, &report, NULL, NULL
+/* The same for an answer that is read as it stands: for so few members, Lua
+ * values of all that it holds would be in vain. */
+static int find_members(
+  lua_State *L, exchange *x, json_member *members, size_t count
+) {
+  return check_json(L, x, json_find(
+    x->answer.data, x->answer.length, members, count
   ));
 }
 
@@ -332,19 +334,33 @@ int answer_list(lua_State *L, exchange *x) {
 
 /* --- put and delete --- */
 
-/* Sets a field of the table on top to the text of a member, if it has any. The
- * request is over, so that its body, which is wiped here, has room for it. */
+/* The text of a member, without credentials. The request is over, so that its
+ * body, which is wiped here, has room for one that holds escapes. */
+static size_t read_member(exchange *x, const json_member *member, char **text) {
+  buffer *copy = &x->body;
+  size_t length = member->length - 2;
+  *text = x->answer.data + (member->value - x->answer.data) + 1;
+  if (memchr(*text, '\\', length) != NULL) {
+    buffer_free(copy);
+    if (!json_read_string(copy, member->value, member->length)) return 0;
+    *text = copy->data;
+    length = copy->length;
+  }
+  if (length > DESCRIPTION_MAX) length = DESCRIPTION_MAX;
+  hide_credentials(x, *text, length);
+  return length;
+}
+
+/* Sets a field of the table on top to the text of a member, if it has any. */
 static void set_member(
   lua_State *L, exchange *x, const char *field, const json_member *member
 ) {
-  buffer *text = &x->body;
-  buffer_free(text);
+  char *text;
+  size_t length;
   if (member->value == NULL || *member->value != '"') return;
-  if (!json_read_string(text, member->value, member->length)) return;
-  if (text->length > DESCRIPTION_MAX) text->length = DESCRIPTION_MAX;
-  if (text->length == 0) return;
-  hide_credentials(x, text->data, text->length);
-  lua_pushlstring(L, text->data, text->length);
+  length = read_member(x, member, &text);
+  if (length == 0) return;
+  lua_pushlstring(L, text, length);
   lua_setfield(L, -2, field);
 }
 
@@ -355,16 +371,13 @@ static int refused_receipt(lua_State *L, exchange *x) {
   return pushed > 0 ? pushed : refused(L, x, report.marks > 0);
 }
 
-/* A success is read as it stands: for so few fields, Lua values of all that
- * the answer holds would be in vain. */
 int answer_receipt(lua_State *L, exchange *x) {
   json_member members[] = {
     {"ok", NULL, 0}, {"requestId", NULL, 0}, {"message", NULL, 0},
   };
   int pushed = check_answer(L, x);
-  if (pushed == 0) pushed = scan_answer(L, x);
+  if (pushed == 0) pushed = find_members(L, x, members, 3);
   if (pushed > 0) return pushed;
-  json_find(x->answer.data, x->answer.length, members, 3);
   if (members[0].value == NULL || *members[0].value != 't') {
     return refused_receipt(L, x);
   }
@@ -393,9 +406,8 @@ int answer_token(
   json_member value = {"token", NULL, 0};
   token_verdict read;
   int pushed = check_answer(L, x);
-  if (pushed == 0) pushed = scan_answer(L, x);
+  if (pushed == 0) pushed = find_members(L, x, &value, 1);
   if (pushed > 0) return pushed;
-  json_find(x->answer.data, x->answer.length, &value, 1);
   if (value.value == NULL) return no_token(L, x);
   read = token_answer_read(token, x->answer.data, x->answer.length, scheme);
   if (read == TOKEN_MEMORY) return failure(L, x, "memory", NULL);

@@ -8,54 +8,60 @@
 #include "url.h"
 #include "utf8.h"
 
-static const char *const known_fields[] = {
-  "id", "secretType", "expiresAt", "accessKey", "params", "name", NULL,
+typedef struct known_field {
+  const char *name;
+  size_t length;
+  const char *opening; /* what stands before its value, after another field */
+  int type;
+} known_field;
+
+#define FIELD(name, type) {name, sizeof name - 1, ",\"" name "\":", type}
+
+static const known_field known_fields[] = {
+  FIELD("id", LUA_TSTRING),
+  FIELD("secretType", LUA_TSTRING),
+  FIELD("expiresAt", LUA_TSTRING),
+  FIELD("accessKey", LUA_TSTRING),
+  FIELD("params", LUA_TTABLE),
+  FIELD("name", LUA_TSTRING),
+  {NULL, 0, NULL, 0},
 };
 
-/* The first ones, without which there is no record; and the one that is no
- * text. */
+/* The first ones, without which there is no record. */
 #define REQUIRED_FIELDS 2
-#define PARAMS_FIELD 4
 
-static bool is_known(const char *name) {
-  size_t i;
-  for (i = 0; known_fields[i] != NULL; i++) {
-    if (strcmp(known_fields[i], name) == 0) return true;
+static const known_field *find_field(const char *name, size_t length) {
+  const known_field *f;
+  for (f = known_fields; f->name != NULL; f++) {
+    if (f->length == length && memcmp(f->name, name, length) == 0) return f;
   }
-  return false;
+  return NULL;
 }
 
-/* How many of the known fields are there; -1 when one is of a wrong type, or of
- * those that must be there is not. */
-static int count_known(lua_State *L, int index) {
-  int count = 0;
-  size_t i;
-  for (i = 0; known_fields[i] != NULL; i++) {
-    int wanted = i == PARAMS_FIELD ? LUA_TTABLE : LUA_TSTRING;
-    int type;
-    lua_pushstring(L, known_fields[i]);
-    lua_rawget(L, index);
-    type = lua_type(L, -1);
-    lua_pop(L, 1);
-    if (type == LUA_TNIL && i >= REQUIRED_FIELDS) continue;
-    if (type != wanted) return -1;
-    count++;
-  }
-  return count;
+/* The known field that the key at `index` names, or NULL. */
+static const known_field *field_at(lua_State *L, int index) {
+  size_t length;
+  const char *name;
+  if (lua_type(L, index) != LUA_TSTRING) return NULL;
+  name = lua_tolstring(L, index, &length);
+  return find_field(name, length);
 }
 
 bool record_is_plain(lua_State *L, int index) {
-  int left = lua_istable(L, index) ? count_known(L, index) : -1;
-  if (left < 0) return false;
+  int required = 0;
+  if (!lua_istable(L, index)) return false;
   lua_pushnil(L);
   while (lua_next(L, index)) {
+    const known_field *f = field_at(L, -2);
+    int type = lua_type(L, -1);
     lua_pop(L, 1);
-    if (--left < 0) {
+    if (f == NULL || f->type != type) {
       lua_pop(L, 1);
       return false;
     }
+    if (f < known_fields + REQUIRED_FIELDS) required++;
   }
-  return true;
+  return required == REQUIRED_FIELDS;
 }
 
 /* The two fields that make up the record's address. */
@@ -77,16 +83,11 @@ static const char *check_address(
   return problem;
 }
 
-/* Writes the field whose value is on top, and pops it. */
-static const char *write_field(
-  lua_State *L, buffer *out, const char *separator, const char *name,
-  const char **field
+/* Writes the value on top, of a field, and pops it. */
+static const char *write_value(
+  lua_State *L, buffer *out, const char *name, const char **field
 ) {
-  const char *problem;
-  buffer_text(out, separator);
-  json_write_string(out, name, strlen(name));
-  buffer_text(out, ":");
-  problem = json_encode(L, -1, out, name, JSON_FIELD_DEPTH);
+  const char *problem = json_encode(L, -1, out, name, JSON_FIELD_DEPTH);
   if (problem != NULL) {
     *field = lua_tostring(L, -1);
     return problem;
@@ -95,24 +96,37 @@ static const char *write_field(
   return NULL;
 }
 
+/* Adds to `*count` how many there are. */
 static const char *write_known(
-  lua_State *L, int index, buffer *out, const char **field
+  lua_State *L, int index, buffer *out, const char **field, int *count
 ) {
-  const char *separator = "";
-  size_t i;
-  for (i = 0; known_fields[i] != NULL; i++) {
+  const known_field *f;
+  for (f = known_fields; f->name != NULL; f++) {
     const char *problem;
-    lua_pushstring(L, known_fields[i]);
+    lua_pushstring(L, f->name);
     lua_rawget(L, index);
     if (lua_isnil(L, -1)) {
       lua_pop(L, 1);
       continue;
     }
-    problem = write_field(L, out, separator, known_fields[i], field);
+    buffer_text(out, *count == 0 ? f->opening + 1 : f->opening);
+    problem = write_value(L, out, f->name, field);
     if (problem != NULL) return problem;
-    separator = ",";
+    (*count)++;
   }
   return NULL;
+}
+
+static bool has_more(lua_State *L, int index, int count) {
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (--count < 0) {
+      lua_pop(L, 1);
+      return true;
+    }
+  }
+  return false;
 }
 
 static const char *write_others(
@@ -131,11 +145,14 @@ static const char *write_others(
     if (utf8_prefix(name, length) < length || strlen(name) < length) {
       return "has a field whose name is not UTF-8 or holds a NUL";
     }
-    if (is_known(name)) {
+    if (find_field(name, length) != NULL) {
       lua_pop(L, 1);
       continue;
     }
-    problem = write_field(L, out, ",", name, field);
+    buffer_text(out, ",");
+    json_write_string(out, name, length);
+    buffer_text(out, ":");
+    problem = write_value(L, out, name, field);
     if (problem != NULL) return problem;
   }
   return NULL;
@@ -144,12 +161,15 @@ static const char *write_others(
 const char *record_encode(
   lua_State *L, int index, buffer *out, const char **field
 ) {
+  int count = 0;
   const char *problem = check_address(L, index, "secretType", field);
   if (problem == NULL) problem = check_address(L, index, "id", field);
   if (problem != NULL) return problem;
   buffer_text(out, "{");
-  problem = write_known(L, index, out, field);
-  if (problem == NULL) problem = write_others(L, index, out, field);
+  problem = write_known(L, index, out, field, &count);
+  if (problem == NULL && has_more(L, index, count)) {
+    problem = write_others(L, index, out, field);
+  }
   buffer_text(out, "}");
   return problem;
 }

@@ -47,10 +47,6 @@ bool buffer_append(buffer *b, const char *data, size_t length) {
   return true;
 }
 
-bool buffer_text(buffer *b, const char *text) {
-  return buffer_append(b, text, strlen(text));
-}
-
 void buffer_free(buffer *b) {
   memory_free(b->data, b->capacity);
   buffer_init(b, b->limit);

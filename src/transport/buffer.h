@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 typedef enum buffer_state {
   BUFFER_OK,
@@ -28,8 +29,10 @@ bool buffer_reserve(buffer *b, size_t more);
 /* Appends bytes; false once `state` is not BUFFER_OK. */
 bool buffer_append(buffer *b, const char *data, size_t length);
 
-/* Appends a C string. */
-bool buffer_text(buffer *b, const char *text);
+/* Appends a C string; the compiler counts the bytes of most of them. */
+static inline bool buffer_text(buffer *b, const char *text) {
+  return buffer_append(b, text, strlen(text));
+}
 
 /* Wipes and frees; the buffer is empty and usable again. */
 void buffer_free(buffer *b);

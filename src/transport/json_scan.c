@@ -12,6 +12,8 @@ typedef struct scanner {
   json_report *report;
   json_mark *mark;
   void *context;
+  json_member *members; /* that are looked for in the outermost object */
+  size_t count;
 } scanner;
 
 static json_verdict scan_value(scanner *s);
@@ -241,13 +243,57 @@ static json_verdict scan_array(scanner *s) {
   return verdict;
 }
 
-static json_verdict scan_name(scanner *s) {
+/* Whether the JSON string at `text` stands for `name`, of MEMBER_MAX bytes at
+ * most. Takes no memory: a shortage would look like a member that is not
+ * there. */
+static bool string_is(const char *text, size_t length, const char *name) {
+  char room[MEMBER_MAX];
+  size_t name_length = strlen(name);
+  buffer plain = {room, 0, 0, 0, BUFFER_OK};
+  plain.capacity = name_length;
+  plain.limit = name_length;
+  /* Escapes make it longer. */
+  if (length < name_length + 2) return false;
+  if (length == name_length + 2) {
+    return memcmp(text + 1, name, name_length) == 0;
+  }
+  return memchr(text, '\\', length) != NULL
+    && json_read_string(&plain, text, length)
+    && plain.length == name_length
+    && memcmp(plain.data, name, name_length) == 0;
+}
+
+static json_member *member_named(
+  const scanner *s, const char *name, size_t length
+) {
+  size_t i;
+  if (s->depth > 1) return NULL;
+  for (i = 0; i < s->count; i++) {
+    if (string_is(name, length, s->members[i].name)) return &s->members[i];
+  }
+  return NULL;
+}
+
+static json_verdict scan_member(scanner *s) {
+  const char *from;
+  json_member *found;
   json_verdict verdict;
   skip_space(s);
+  from = s->at;
   verdict = scan_string(s);
   if (verdict != JSON_VALID) return verdict;
+  found = member_named(s, from, (size_t)(s->at - from));
   skip_space(s);
-  return expect(s, ':');
+  verdict = expect(s, ':');
+  if (verdict != JSON_VALID) return verdict;
+  skip_space(s);
+  from = s->at;
+  verdict = scan_value(s);
+  if (verdict == JSON_VALID && found != NULL) {
+    found->value = from;
+    found->length = (size_t)(s->at - from);
+  }
+  return verdict;
 }
 
 static json_verdict scan_object(scanner *s) {
@@ -260,8 +306,7 @@ static json_verdict scan_object(scanner *s) {
     return JSON_VALID;
   }
   while (verdict == JSON_VALID && !last) {
-    verdict = scan_name(s);
-    if (verdict == JSON_VALID) verdict = scan_value(s);
+    verdict = scan_member(s);
     if (verdict == JSON_VALID) verdict = scan_separator(s, '}', &last);
   }
   return verdict;
@@ -292,27 +337,43 @@ static json_verdict scan_value(scanner *s) {
   }
 }
 
+/* Exactly one value. */
+static json_verdict scan_text(scanner *s, const char *text, size_t length) {
+  json_verdict verdict;
+  s->at = length == 0 ? "" : text;
+  s->end = s->at + length;
+  memset(s->report, 0, sizeof *s->report);
+  verdict = scan_value(s);
+  skip_space(s);
+  if (verdict == JSON_VALID && s->at < s->end) return JSON_INVALID;
+  return verdict;
+}
+
 json_verdict json_scan(
   const char *text, size_t length, json_report *report, json_mark *mark_place,
   void *context
 ) {
-  scanner s = {text, NULL, 0, report, mark_place, context};
-  json_verdict verdict;
-  if (length == 0) s.at = text = "";
-  s.end = text + length;
-  memset(report, 0, sizeof *report);
-  verdict = scan_value(&s);
-  skip_space(&s);
-  report->at = (size_t)(s.at - text);
-  if (verdict == JSON_VALID && s.at < s.end) return JSON_INVALID;
+  scanner s = {NULL, NULL, 0, report, mark_place, context, NULL, 0};
+  json_verdict verdict = scan_text(&s, text, length);
+  report->at = length - (size_t)(s.end - s.at);
   return verdict;
 }
 
-/* --- reading parts of a text that json_scan found valid --- */
+json_verdict json_find(
+  const char *text, size_t length, json_member *members, size_t count
+) {
+  json_report ignored;
+  scanner s = {NULL, NULL, 0, &ignored, NULL, NULL, members, count};
+  size_t i;
+  for (i = 0; i < count; i++) members[i].value = NULL;
+  return scan_text(&s, text, length);
+}
 
 bool json_read_string(buffer *out, const char *text, size_t length) {
   json_report ignored;
-  scanner s = {text + 1, text + length - 1, 0, &ignored, NULL, NULL};
+  scanner s = {
+    text + 1, text + length - 1, 0, &ignored, NULL, NULL, NULL, 0
+  };
   while (s.at < s.end) {
     unsigned long code;
     const char *plain = s.at;
@@ -324,72 +385,4 @@ bool json_read_string(buffer *out, const char *text, size_t length) {
     utf8_append(out, code);
   }
   return out->state == BUFFER_OK;
-}
-
-/* Whether the JSON string at `text` stands for `name`, of MEMBER_MAX bytes at
- * most. Takes no memory: a shortage would look like a member that is not
- * there. */
-static bool string_is(const char *text, size_t length, const char *name) {
-  char room[MEMBER_MAX];
-  size_t name_length = strlen(name);
-  buffer plain = {room, 0, 0, 0, BUFFER_OK};
-  plain.capacity = name_length;
-  plain.limit = name_length;
-  if (memchr(text, '\\', length) == NULL) {
-    return length == name_length + 2
-      && memcmp(text + 1, name, name_length) == 0;
-  }
-  return json_read_string(&plain, text, length)
-    && plain.length == name_length
-    && memcmp(plain.data, name, name_length) == 0;
-}
-
-static json_member *member_named(
-  const char *name, size_t length, json_member *members, size_t count
-) {
-  size_t i;
-  for (i = 0; i < count; i++) {
-    if (string_is(name, length, members[i].name)) return &members[i];
-  }
-  return NULL;
-}
-
-/* Reads one member of an object. */
-static json_verdict find_one(scanner *s, json_member *members, size_t count) {
-  const char *from;
-  json_member *found;
-  json_verdict verdict;
-  skip_space(s);
-  from = s->at;
-  verdict = scan_string(s);
-  if (verdict != JSON_VALID) return verdict;
-  found = member_named(from, (size_t)(s->at - from), members, count);
-  skip_space(s);
-  verdict = expect(s, ':');
-  if (verdict != JSON_VALID) return verdict;
-  skip_space(s);
-  from = s->at;
-  verdict = scan_value(s);
-  if (verdict == JSON_VALID && found != NULL) {
-    found->value = from;
-    found->length = (size_t)(s->at - from);
-  }
-  return verdict;
-}
-
-void json_find(
-  const char *text, size_t length, json_member *members, size_t count
-) {
-  json_report ignored;
-  scanner s = {text, text + length, 0, &ignored, NULL, NULL};
-  bool last = false;
-  size_t i;
-  for (i = 0; i < count; i++) members[i].value = NULL;
-  skip_space(&s);
-  if (!next_is(&s, '{')) return;
-  s.at++;
-  while (!last) {
-    if (find_one(&s, members, count) != JSON_VALID) return;
-    if (scan_separator(&s, '}', &last) != JSON_VALID) return;
-  }
 }

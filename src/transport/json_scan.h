@@ -46,14 +46,14 @@ typedef struct json_member {
   size_t length;
 } json_member;
 
-/* Finds members of the object at `text` (valid JSON), and none where it is no
- * object. The last one of several with the same name wins, as everywhere.
- * Takes no memory. */
-void json_find(
+/* Checks the same, and finds members of the object that the text is; what was
+ * found in a text that is not valid means nothing. The last one of several with
+ * the same name wins, as everywhere. Takes no memory. */
+json_verdict json_find(
   const char *text, size_t length, json_member *members, size_t count
 );
 
-/* Appends the text that a JSON string (quotes included, valid) stands for. */
+/* Appends the text that a valid JSON string, quotes included, stands for. */
 bool json_read_string(buffer *out, const char *text, size_t length);
 
 #endif

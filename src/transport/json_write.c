@@ -25,12 +25,24 @@ static bool write_escape(buffer *out, unsigned char c) {
   }
 }
 
+static bool write_plain(buffer *out, const char *text, size_t length) {
+  char *at;
+  if (!buffer_reserve(out, length + 2)) return false;
+  at = out->data + out->length;
+  *at++ = '"';
+  memcpy(at, text, length);
+  at[length] = '"';
+  out->length += length + 2;
+  return true;
+}
+
 bool json_write_string(buffer *out, const char *text, size_t length) {
   size_t plain = 0;
-  size_t i;
+  size_t i = plain_prefix(text, length);
+  if (i == length) return write_plain(out, text, length);
   buffer_reserve(out, length + 2);
   buffer_text(out, "\"");
-  for (i = plain_prefix(text, length); i < length; i++) {
+  for (; i < length; i++) {
     unsigned char c = (unsigned char)text[i];
     if (c >= 0x20 && c != '"' && c != '\\') continue;
     buffer_append(out, text + plain, i - plain);

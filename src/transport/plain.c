@@ -26,6 +26,9 @@ static bool is_plain_word(const char *at) {
 size_t plain_prefix(const char *text, size_t length) {
   size_t at = 0;
   while (length - at >= 8 && is_plain_word(text + at)) at += 8;
+  if (length >= 8 && length - at < 8 && is_plain_word(text + length - 8)) {
+    return length;
+  }
   while (at < length && is_plain((unsigned char)text[at])) at++;
   return at;
 }
