@@ -87,19 +87,24 @@ static int first_done(lua_State *L, int index, int at) {
   return done ? at - 1 : 0;
 }
 
-static void push_index(lua_State *L, int index) {
+static bool push_index(lua_State *L, int index) {
   if (index == 0) {
     lua_pushnil(L);
   } else {
     lua_pushinteger(L, index);
   }
+  return index > 0;
 }
 
-void call_poll(lua_State *L, int index, transport *t, long ms) {
+bool call_push_done(lua_State *L, int index, int from) {
+  return push_index(L, first_done(L, index, from));
+}
+
+void call_poll(lua_State *L, int index, int from, transport *t, long ms) {
   call_hooks before = call_hooks_of(L);
   int64_t end = transport_now() + ms;
   int64_t left = ms;
-  int done = first_done(L, index, 1);
+  int done = first_done(L, index, from);
   while (done == 0 && left > 0) {
     (void)transport_wait(t, next_look(left));
     if (call_hooks_changed(&before)) {
@@ -109,7 +114,7 @@ void call_poll(lua_State *L, int index, transport *t, long ms) {
     if (t->wakeup->finished > 0) done = first_done(L, index, 1);
     left = end - transport_now();
   }
-  push_index(L, done);
+  (void)push_index(L, done);
 }
 
 bool call_sleep(lua_State *L, long ms) {
@@ -149,11 +154,16 @@ static int call__gc(lua_State *L) {
   return 0;
 }
 
+int call_check_from(lua_State *L, int arg) {
+  lua_Integer from = luaL_optinteger(L, arg, 1);
+  luaL_argcheck(L, from > 0 && from < INT_MAX, arg, "index expected");
+  return (int)from;
+}
+
 static int call_first_done(lua_State *L) {
-  lua_Integer from = luaL_optinteger(L, 2, 1);
+  int from = call_check_from(L, 2);
   luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_argcheck(L, from > 0 && from < INT_MAX, 2, "index expected");
-  push_index(L, first_done(L, 1, (int)from));
+  (void)call_push_done(L, 1, from);
   return 1;
 }
 

@@ -44,10 +44,17 @@ call *call_check(lua_State *L, int index);
  * the debug hook, which is how `lua` reports Ctrl-C, cancels it. */
 void call_perform(lua_State *L, exchange *x, transport *t, long ms);
 
-/* Moves what is under way until one of the Calls in the array at `index` has
- * ended, at most `ms`. Pushes its index, or nil, or false when the debug hook
- * changed meanwhile. */
-void call_poll(lua_State *L, int index, transport *t, long ms);
+/* An argument that is an index of an array, 1 when there is none. */
+int call_check_from(lua_State *L, int arg);
+
+/* Pushes the index of the first Call in the array at `index` that has ended,
+ * from one on, and returns true; pushes nil when there is none. */
+bool call_push_done(lua_State *L, int index, int from);
+
+/* The same, but where there is none it moves what is under way until one of all
+ * of them has ended, at most `ms`; pushes false when the debug hook changed
+ * meanwhile. */
+void call_poll(lua_State *L, int index, int from, transport *t, long ms);
 
 /* Sleeps; false at once when the debug hook changes meanwhile. */
 bool call_sleep(lua_State *L, long ms);

@@ -333,17 +333,20 @@ static int client_signal(lua_State *L) {
 
 /* Moves what is under way; blocks until one of these calls has ended, or the
  * time is up. Returns its index, or nil, or false when the script is to be
- * interrupted. Nothing is under way on a closed client. */
+ * interrupted. Those before the one to begin with are first looked at after a
+ * wait. Nothing is under way on a closed client. */
 static int client_poll(lua_State *L) {
   client *c = luaL_checkudata(L, 1, TYPE_NAME);
   long ms = check_ms(L, 3);
+  int from = call_check_from(L, 4);
   bool forked;
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 3);
   if (c->open && transport_enter(&c->transport, &forked)) {
-    call_poll(L, 2, &c->transport, ms);
+    call_poll(L, 2, from, &c->transport, ms);
     return 1;
   }
+  if (call_push_done(L, 2, from)) return 1;
   if (call_sleep(L, ms < 10 ? ms : 10)) return 0;
   lua_pushboolean(L, 0);
   return 1;

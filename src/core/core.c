@@ -7,6 +7,7 @@
  *                                | nil, problem
  *   check_record(secret)         true | nil, facts: what put would refuse
  *   is_plain_record(value)       boolean: only known fields, of their types
+ *   is_printable(text)           boolean: ASCII without control characters
  *   check_segment(text)          true | nil, problem: as an id or secretType
  *   check_key(key)               true | nil, problem: as a secretKey
  *   has_stray_newline(text)      whether a single line begins or ends with one
@@ -134,6 +135,15 @@ static int core_check_key(lua_State *L) {
   size_t length;
   const char *key = check_credential(L, 1, &length);
   return push_verdict(L, secret_key_problem(key, length));
+}
+
+static int core_is_printable(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  size_t i = 0;
+  while (i < length && text[i] >= ' ' && text[i] <= '~') i++;
+  lua_pushboolean(L, i == length);
+  return 1;
 }
 
 static bool is_newline(char c) {
@@ -289,6 +299,7 @@ static const luaL_Reg functions[] = {
   {"info", core_info},
   {"is_loopback", core_is_loopback},
   {"is_plain_record", core_is_plain_record},
+  {"is_printable", core_is_printable},
   {"is_secret_string", core_is_secret_string},
   {"is_set", core_is_set},
   {"monotonic", core_monotonic},

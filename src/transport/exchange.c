@@ -174,6 +174,7 @@ static void enlist(exchange *x, transport *t) {
   x->next = t->exchanges;
   if (x->next != NULL) x->next->previous = x;
   t->exchanges = x;
+  t->exchange_count++;
 }
 
 static void leave(exchange *x) {
@@ -181,6 +182,7 @@ static void leave(exchange *x) {
   if (x->next != NULL) x->next->previous = x->previous;
   if (x->previous != NULL) x->previous->next = x->next;
   if (t->exchanges == x) t->exchanges = x->next;
+  t->exchange_count--;
   x->transport = NULL;
 }
 

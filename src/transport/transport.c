@@ -177,11 +177,9 @@ bool transport_enter(transport *t, bool *forked) {
 }
 
 bool transport_make_room(transport *t) {
-  size_t count = 0;
-  const exchange *x;
-  for (x = t->exchanges; x != NULL; x = x->next) count++;
-  return room_for_sockets(t, count * SOCKETS_EACH)
-    && connections_make_room(&t->connections, count * SOCKETS_EACH);
+  size_t sockets = t->exchange_count * SOCKETS_EACH;
+  return room_for_sockets(t, sockets)
+    && connections_make_room(&t->connections, sockets);
 }
 
 /* --- driving --- */

@@ -76,6 +76,7 @@ typedef struct transport {
   wakeup *wakeup;
   long max_connections;
   struct exchange *exchanges;
+  size_t exchange_count;
   long owner;                /* the process that `multi` belongs to */
   unsigned libcurl;          /* its version number, as found at run time */
   bool broken;               /* `multi` failed, and is to be replaced */

@@ -111,7 +111,7 @@ end
 
 -- The driver -------------------------------------------------------------------------------------
 
--- Lets a worker go on until it waits for something, or has no more to do.
+-- Lets a worker go on until it waits for something, or has no more to do, and yields nothing.
 local function resume(self, worker, ...)
   local ok, what, a, b = coroutine.resume(worker.thread, ...)
   while ok and type(what) == "function" do
@@ -119,12 +119,11 @@ local function resume(self, worker, ...)
   end
   if not ok then error(what, 0) end
   worker.wake_at = a
-  if coroutine.status(worker.thread) == "dead" then return end
   if what then
     if a then self.timed = self.timed + 1 end
     local last = #self.pendings + 1
     self.pendings[last], self.waiters[last] = what, worker
-  else
+  elseif a then
     self.sleepers[#self.sleepers + 1] = worker
   end
 end
@@ -158,7 +157,8 @@ local function due(workers, now)
 end
 
 -- Resumes one whose time is up.
----@return number? seconds nil when one was resumed, else how long there is until the next one's
+---@return number? seconds nil when one was resumed, else how long there is until the next one's,
+--- over 0
 local function wake(self)
   if #self.sleepers == 0 and self.timed == 0 then return IDLE end
   local now = core.monotonic()
@@ -173,7 +173,7 @@ local function wake(self)
     resume_waiter(self, index)
     return nil
   end
-  return math.min(until_sleeper, until_waiter)
+  return math.max(math.min(until_sleeper, until_waiter), 0.001)
 end
 
 -- Calls under way end as cancelled, and so do those between two attempts; they begin nothing more.
@@ -195,17 +195,14 @@ local function drive(self, workers)
   end
   local from = 1 -- those before have been looked at since the driver last waited
   while #self.pendings + #self.sleepers > 0 do
-    local index = core.first_done(self.pendings, from)
-    if index then
-      from = index
-      resume_waiter(self, index)
-    else
-      from = 1
-      local seconds = wake(self)
-      if seconds then
-        index = self.waiting:first(self.core, self.pendings, math.max(seconds, 0.001))
-        if index == false then interrupt(self) end
-        from = index or 1
+    local seconds = wake(self)
+    if seconds then
+      local index = self.waiting:first(self.core, self.pendings, seconds, from)
+      from = index or 1
+      if index then
+        resume_waiter(self, index)
+      elseif index == false then
+        interrupt(self)
       end
     end
   end
@@ -276,7 +273,7 @@ end
 local function is_undisturbed(client, items, options)
   local settings = client.settings
   if not client.waiting.undisturbed or options.on_progress or type(items) == "function"
-    or settings.values.on_event or type(settings.credential.value) == "function" then
+    or client.on_event or type(settings.credential.value) == "function" then
     return false
   end
   for index = 1, #items do

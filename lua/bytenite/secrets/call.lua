@@ -131,11 +131,11 @@ end
 
 local function notify(self, event)
   event.op = self:op()
-  self.waiting:invoke(self.client.settings.values.on_event, event)
+  self.waiting:invoke(self.client.on_event, event)
 end
 
 local function listens(self)
-  return self.client.settings.values.on_event ~= nil
+  return self.client.on_event ~= nil
 end
 
 local function notify_attempt(self, started, facts)
@@ -195,7 +195,8 @@ end
 ---@return any value
 ---@return table? facts of a failure
 local function attempt(self, operation, now)
-  local seconds = math.min(self.timeout, self.ends - now)
+  local seconds, left = self.timeout, self.ends - now
+  if left < seconds then seconds = left end
   local value, facts
   if self.waiting.blocks then
     value, facts = operation.send(self.client.core, self, seconds)

@@ -85,6 +85,7 @@ local function new(options, ...)
     settings = settings,
     session = Session.new(settings.credential),
     budget = Call.budget(),
+    on_event = settings.values.on_event,
     waiting = wait and waiting.through(wait) or waiting.blocking,
   }, Client)
 end
@@ -294,7 +295,7 @@ end
 ---@return string? problem of an item of put_all
 local function item_problem(item)
   if type(item) ~= "table" then return ("table expected, got %s"):format(type(item)) end
-  for name in pairs(item) do
+  for name in next, item do
     if name ~= "secret" and name ~= "secretKey" then
       return ("unknown field %q (there are secret, secretKey)"):format(tostring(name))
     end

@@ -340,7 +340,7 @@ end
 ---@return string
 function errors.address(secret_type, id)
   local address = secret_type .. "/" .. id
-  if #address <= MESSAGE_MAX / 2 and not address:find("[^%w._/-]") then return address end
+  if #address <= MESSAGE_MAX / 2 and core.is_printable(address) then return address end
   address = errors.clean(address)
   if not core.check_segment(secret_type) or not core.check_segment(id) then
     address = (secret_type .. "/" .. id):gsub("[^ -~]", "?")

@@ -6,8 +6,9 @@
 --   waiting.undisturbed        while a call waits, none of the caller's code runs that could change
 --                              what it was given
 --   waiting:pause(core_client, pending, seconds?)    until it is done, or the time is up
---   waiting:first(core_client, pendings, seconds)    index of one that is done; nil when the time
---                              may be up, false when the script is to be interrupted
+--   waiting:first(core_client, pendings, seconds, from)    index of one that is done, looked for
+--                              from one on before it waits; nil when the time may be up, false when
+--                              the script is to be interrupted
 --   waiting:sleep(seconds)     false when the script is to be interrupted
 --   waiting:invoke(f, a?, b?)  calls a function that a user gave, and returns what it returns
 --
@@ -25,8 +26,8 @@ local core = require "bytenite.secrets.core"
 local Blocking = { blocks = true, undisturbed = true }
 Blocking.__index = Blocking
 
-function Blocking.first(_, core_client, pendings, seconds)
-  return core_client:poll(pendings, seconds)
+function Blocking.first(_, core_client, pendings, seconds, from)
+  return core_client:poll(pendings, seconds, from)
 end
 
 function Blocking.sleep(_, seconds)
@@ -65,9 +66,11 @@ function Loop:pause(core_client, pending, seconds)
   end
 end
 
-function Loop:first(core_client, pendings, seconds)
+function Loop:first(core_client, pendings, seconds, from)
+  local index = core.first_done(pendings, from)
+  if index then return index end
   local fd, patience = core_client:run()
-  local index = core.first_done(pendings)
+  index = core.first_done(pendings)
   if index then return index end
   self.wait(fd, math.min(patience, seconds))
   return core.first_done(pendings)
