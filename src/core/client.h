@@ -26,7 +26,8 @@
  *
  *   Client:collect(call)    what the operation that made it returns
  *   Client:run()            -> descriptor | nil, seconds
- *   Client:poll(calls, seconds, from?) -> index of one that is done | nil | false
+ *   Client:poll(calls, seconds, from?)
+ *                           -> index of one that is done | nil | false
  *   Client:signal()         -> Call, to be ended by its method `set`
  *   Client:server_date()    -> seconds since 1970, monotonic seconds | nothing
  *
