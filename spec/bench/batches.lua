@@ -8,11 +8,11 @@ batches.SCHEMES = { "http", "https" }
 batches.CONCURRENCY = { 8, 32 }
 -- milliseconds that the server takes, puts, calls one after the other that tell the latency
 batches.LOADS = { { delay = 20, puts = 1000, probe = 20 }, { delay = 100, puts = 200, probe = 5 } }
-batches.SIDES = { "multi", "bytenite" }
+batches.SIDES = { "multi", "multi_fresh", "bytenite" }
 
 -- For the plot.
 batches.CURVE = { scheme = "http", delay = 20, puts = 256,
-  concurrency = { 1, 2, 4, 8, 16, 32, 64, 128 } }
+  concurrency = { 1, 2, 4, 8, 16, 32, 64, 128 }, sides = { "multi", "bytenite" } }
 
 local function subject(server, scheme, delay, side)
   return {
@@ -25,7 +25,7 @@ end
 
 local function run(server, scheme, load, concurrency, side)
   local batch = subject(server, scheme, load.delay, side)
-  batch.job = side == "multi" and "put" or "put_all"
+  batch.job = side == "bytenite" and "put_all" or "put"
   batch.count, batch.concurrency = load.puts, concurrency
   return measure.time(batch)
 end
@@ -80,7 +80,7 @@ function batches.curve(server)
   local points = {}
   for position, concurrency in ipairs(batches.CURVE.concurrency) do
     points[position] = { concurrency = concurrency }
-    for _, side in ipairs(batches.SIDES) do
+    for _, side in ipairs(batches.CURVE.sides) do
       local _, wall = run(server, batches.CURVE.scheme, batches.CURVE, concurrency, side)
       points[position][side] = wall
     end

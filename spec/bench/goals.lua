@@ -106,6 +106,8 @@ local function add_batch(lines, samples, scheme, load, concurrency)
     samples:summary(key("efficiency", "bytenite")), 1.06, 1.04)
   add(lines, 9, what .. ": CPU / C curl_multi",
     samples:ratio(key("cpu", "bytenite"), key("cpu", "multi")), 1.35, 1.15)
+  add(lines, 9, what .. ": the same, a wiped handle each",
+    samples:ratio(key("cpu", "bytenite"), key("cpu", "multi_fresh")))
 end
 
 local function add_batches(lines, samples)

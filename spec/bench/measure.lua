@@ -12,6 +12,7 @@ local LUA = os.getenv("LUA") or "lua5.4"
 local FOREIGN = {
   easy = { PROGRAMS .. "easy" },
   multi = { PROGRAMS .. "multi" },
+  multi_fresh = { "FRESH_HANDLES=1", PROGRAMS .. "multi" }, -- for env
   floor = { PROGRAMS .. "floor" },
   python_requests = { "/usr/bin/python3", "spec/bench/contestants/python_requests.py" },
   node_fetch = { "node", "spec/bench/contestants/node_fetch.js" },

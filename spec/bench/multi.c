@@ -1,10 +1,18 @@
 /* Contestant: a loop around one curl_multi handle with CONCURRENCY easy ones,
  * set up as well as libcurl can be: the parsed URL is kept, no signals, no
- * proxy variables, the CA store cached. No JSON, no retries, no scrubbing. */
+ * proxy variables, the CA store cached. No JSON, no retries, no scrubbing.
+ *
+ * With FRESH_HANDLES in the environment each call has an easy handle of its
+ * own, and what libcurl frees is wiped: what it costs C to leave no key behind.
+ */
 #include <curl/curl.h>
+#include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "contestant.h"
+
+#define FRESH_HANDLES "FRESH_HANDLES"
 
 typedef struct pool {
   const contestant *contestant;
@@ -13,13 +21,51 @@ typedef struct pool {
   CURL **easy;
   struct curl_slist *headers;
   size_t total;
+  CURL *model; /* of the fresh ones; NULL where handles are used again */
 } pool;
+
+/* --- memory that is wiped when it is freed --- */
+
+static void *(*const volatile wipe)(void *, int, size_t) = memset;
+
+static void wiping_free(void *block) {
+  if (block == NULL) return;
+  wipe(block, 0, malloc_usable_size(block));
+  free(block);
+}
+
+static void *wiping_realloc(void *block, size_t size) {
+  void *moved = malloc(size);
+  size_t kept = block == NULL ? 0 : malloc_usable_size(block);
+  if (moved == NULL) return NULL;
+  if (kept > 0) memcpy(moved, block, kept < size ? kept : size);
+  wiping_free(block);
+  return moved;
+}
+
+static void start_libcurl(void) {
+  if (getenv(FRESH_HANDLES) == NULL) {
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+  } else {
+    curl_global_init_mem(
+      CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup, calloc
+    );
+  }
+}
+
+/* --- the loop --- */
 
 static size_t count_bytes(char *data, size_t one, size_t length, void *total) {
   (void)data;
   (void)one;
   *(size_t *)total += length;
   return length;
+}
+
+static void set_body(const contestant *c, CURL *easy) {
+  if (c->operation != OPERATION_PUT) return;
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, BODY);
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)sizeof BODY - 1);
 }
 
 static CURL *open_easy(pool *p) {
@@ -33,10 +79,8 @@ static CURL *open_easy(pool *p) {
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, p->headers);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, count_bytes);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &p->total);
-  if (c->operation == OPERATION_PUT) {
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, BODY);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)sizeof BODY - 1);
-  } else if (c->operation == OPERATION_DELETE) {
+  set_body(c, easy);
+  if (c->operation == OPERATION_DELETE) {
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "DELETE");
   }
   if (c->ca_file != NULL) {
@@ -63,6 +107,7 @@ static void open_pool(pool *p) {
   p->easy = calloc((size_t)c->concurrency, sizeof *p->easy);
   contestant_require(p->easy != NULL, "no memory");
   for (i = 0; i < c->concurrency; i++) p->easy[i] = open_easy(p);
+  if (getenv(FRESH_HANDLES) != NULL) p->model = open_easy(p);
 }
 
 static void close_pool(pool *p) {
@@ -71,9 +116,22 @@ static void close_pool(pool *p) {
     curl_easy_cleanup(p->easy[i]);
   }
   free(p->easy);
+  curl_easy_cleanup(p->model);
   curl_multi_cleanup(p->multi);
   curl_url_cleanup(p->url);
   curl_slist_free_all(p->headers);
+}
+
+/* The handle of the next call, after one that is over. */
+static CURL *renew(pool *p, CURL *easy) {
+  CURL **place = p->easy;
+  if (p->model == NULL) return easy;
+  while (*place != easy) place++;
+  curl_easy_cleanup(easy);
+  *place = curl_easy_duphandle(p->model);
+  curl_easy_setopt(*place, CURLOPT_HTTPHEADER, p->headers);
+  set_body(p->contestant, *place);
+  return *place;
 }
 
 /* How many finished; each starts again while `*waiting` lasts. */
@@ -92,7 +150,7 @@ static long collect(pool *p, long *waiting) {
     finished++;
     if (*waiting == 0) continue;
     (*waiting)--;
-    curl_multi_add_handle(p->multi, easy);
+    curl_multi_add_handle(p->multi, renew(p, easy));
   }
   return finished;
 }
@@ -119,9 +177,9 @@ static void calls(void *context, long count) {
 
 int main(int argc, char **argv) {
   contestant c;
-  pool p = {&c, NULL, NULL, NULL, NULL, 0};
+  pool p = {&c, NULL, NULL, NULL, NULL, 0, NULL};
   contestant_arguments(&c, argc, argv);
-  curl_global_init(CURL_GLOBAL_DEFAULT);
+  start_libcurl();
   open_pool(&p);
   contestant_time(&c, calls, &p);
   close_pool(&p);

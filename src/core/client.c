@@ -18,6 +18,9 @@
 #define PATH_TOKEN "/v1/auth/access_token"
 #define ANSWER_MAX (256 * 1024)
 
+/* Room at once for what most puts send. */
+#define BODY_USUAL 512
+
 typedef struct client {
   bool open;
   transport transport;
@@ -228,6 +231,7 @@ static const char *write_put(
   size_t length;
   const char *key;
   const char *problem;
+  buffer_reserve(&x->body, BODY_USUAL);
   buffer_text(&x->body, "{\"secret\":");
   problem = record_encode(L, 2, &x->body, field);
   if (problem != NULL) return problem;

@@ -267,7 +267,6 @@ static json_member *member_named(
   const scanner *s, const char *name, size_t length
 ) {
   size_t i;
-  if (s->depth > 1) return NULL;
   for (i = 0; i < s->count; i++) {
     if (string_is(name, length, s->members[i].name)) return &s->members[i];
   }
@@ -276,20 +275,21 @@ static json_member *member_named(
 
 static json_verdict scan_member(scanner *s) {
   const char *from;
-  json_member *found;
+  json_member *found = NULL;
   json_verdict verdict;
   skip_space(s);
   from = s->at;
   verdict = scan_string(s);
   if (verdict != JSON_VALID) return verdict;
-  found = member_named(s, from, (size_t)(s->at - from));
+  if (s->depth == 1) found = member_named(s, from, (size_t)(s->at - from));
   skip_space(s);
   verdict = expect(s, ':');
   if (verdict != JSON_VALID) return verdict;
+  if (found == NULL) return scan_value(s);
   skip_space(s);
   from = s->at;
   verdict = scan_value(s);
-  if (verdict == JSON_VALID && found != NULL) {
+  if (verdict == JSON_VALID) {
     found->value = from;
     found->length = (size_t)(s->at - from);
   }
