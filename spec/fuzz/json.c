@@ -143,17 +143,45 @@ static void check_round_trip(
   buffer_free(&out);
 }
 
+/* What json_find finds is what the object at `value` has under that name. */
+static void check_members(
+  lua_State *L, int value, const char *text, size_t length
+) {
+  json_member members[] = {{"ok", NULL, 0}, {"a", NULL, 0}};
+  size_t i;
+  check(json_find(text, length, members, 2) == JSON_VALID);
+  for (i = 0; i < 2; i++) {
+    const json_member *m = &members[i];
+    bool found = m->value != NULL;
+    check(!found || scan(m->value, m->length) == JSON_VALID);
+    if (!lua_istable(L, value)) {
+      check(!found);
+      continue;
+    }
+    lua_pushstring(L, m->name);
+    lua_rawget(L, value);
+    check(lua_isnil(L, -1) == !found);
+    if (found) {
+      decode(L, m->value, m->length);
+      check(same(L, value + 1, value + 2, true));
+    }
+    lua_settop(L, value);
+  }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   lua_State *L = fuzz_lua();
   char *text = fuzz_copy(data, size);
   json_report report;
   json_verdict verdict = json_scan(text, size, &report, NULL, NULL);
   check(report.at <= size);
+  check(json_find(text, size, NULL, 0) == verdict);
   if (fuzz_knows_mark(text, size)) verdict = JSON_INVALID;
   if (verdict == JSON_VALID) {
     check(outline_of(text, size).deepest <= JSON_MAX_DEPTH);
     check_prefixes(text, size);
     decode(L, text, size);
+    check_members(L, 1, text, size);
     check(fuzz_cjson(L, text, size));
     check(same(L, 1, 2, false));
     lua_settop(L, 1);
