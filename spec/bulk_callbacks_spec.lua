@@ -7,6 +7,7 @@ local socket = require "socket"
 local ways = require "ways"
 
 local DELAY = 0.2
+local SLOW = faults.SLOW
 
 local emulator, client, host
 
@@ -201,7 +202,7 @@ for _, way in ipairs(ways) do
             options or { concurrency = 4 })
           assert.is_false(ok)
           assert.equal(problem, raised)
-          client.settings.values.on_event = nil
+          client.on_event = nil
           client.settings.credential.value = emulator.api_key
           assert(host:call(client.put, client, { id = "one", secretType = "s3" }, "x"))
           assert.equal("one",
@@ -264,6 +265,24 @@ for _, way in ipairs(ways) do
           assert.is_true(length >= done)
         end
         assert.equal(9, count("DELETE"))
+      end)
+
+      -- Where it waits for something else, that takes a second each time.
+      it("on_progress, while another item ends", function()
+        assert(host:call(client.authenticate, client))
+        local started = core.monotonic()
+        for _ = 1, 4 do
+          emulator:fail { op = "put", delay = 0.06 }
+          emulator:fail { op = "put", delay = 0.02 }
+          emulator:fail { op = "list", delay = 0.15 }
+          local report = host:call(client.put_all, client, many(2), {
+            on_progress = function(done)
+              if done == 1 then assert(client:list()) end
+            end,
+          })
+          assert.equal(2, report.done)
+        end
+        assert.is_true(core.monotonic() - started < 3 * SLOW)
       end)
 
       it("the function that gives items", function()

@@ -161,7 +161,7 @@ static void calls(void *context, long count) {
   long i;
   for (i = 0; i < p->contestant->concurrency && waiting > 0; i++) {
     waiting--;
-    curl_multi_add_handle(p->multi, p->easy[i]);
+    curl_multi_add_handle(p->multi, renew(p, p->easy[i]));
   }
   while (count > 0) {
     int running;

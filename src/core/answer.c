@@ -334,8 +334,8 @@ int answer_list(lua_State *L, exchange *x) {
 
 /* --- put and delete --- */
 
-/* The text of a member, without credentials. The request is over, so that its
- * body, which is wiped here, has room for one that holds escapes. */
+/* The text of a member, without credentials. One that holds escapes is read
+ * into the body of the request, which is over; it is wiped before. */
 static size_t read_member(exchange *x, const json_member *member, char **text) {
   buffer *copy = &x->body;
   size_t length = member->length - 2;

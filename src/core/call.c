@@ -105,6 +105,8 @@ void call_poll(lua_State *L, int index, int from, transport *t, long ms) {
   int64_t end = transport_now() + ms;
   int64_t left = ms;
   int done = first_done(L, index, from);
+  /* What has run since the last wait may have ended others. */
+  if (done == 0 && t->wakeup->finished > 0) done = first_done(L, index, 1);
   while (done == 0 && left > 0) {
     (void)transport_wait(t, next_look(left));
     if (call_hooks_changed(&before)) {

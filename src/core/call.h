@@ -51,9 +51,9 @@ int call_check_from(lua_State *L, int arg);
  * from one on, and returns true; pushes nil when there is none. */
 bool call_push_done(lua_State *L, int index, int from);
 
-/* The same, but where there is none it moves what is under way until one of all
- * of them has ended, at most `ms`; pushes false when the debug hook changed
- * meanwhile. */
+/* Pushes the same, or else that of any of them: where none has ended yet, it
+ * moves what is under way until one has, at most `ms`. Pushes false when the
+ * debug hook changed meanwhile. */
 void call_poll(lua_State *L, int index, int from, transport *t, long ms);
 
 /* Sleeps; false at once when the debug hook changes meanwhile. */

@@ -337,8 +337,8 @@ static int client_signal(lua_State *L) {
 
 /* Moves what is under way; blocks until one of these calls has ended, or the
  * time is up. Returns its index, or nil, or false when the script is to be
- * interrupted. Those before the one to begin with are first looked at after a
- * wait. Nothing is under way on a closed client. */
+ * interrupted. The look begins with the one at an index, which saves time where
+ * those before have been looked at. Nothing is under way on a closed client. */
 static int client_poll(lua_State *L) {
   client *c = luaL_checkudata(L, 1, TYPE_NAME);
   long ms = check_ms(L, 3);
@@ -350,7 +350,7 @@ static int client_poll(lua_State *L) {
     call_poll(L, 2, from, &c->transport, ms);
     return 1;
   }
-  if (call_push_done(L, 2, from)) return 1;
+  if (call_push_done(L, 2, 1)) return 1;
   if (call_sleep(L, ms < 10 ? ms : 10)) return 0;
   lua_pushboolean(L, 0);
   return 1;

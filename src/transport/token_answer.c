@@ -86,7 +86,7 @@ token_verdict token_answer_read(
   };
   token_verdict verdict;
   init(answer);
-  json_find(text, length, members, 3);
+  (void)json_find(text, length, members, 3);
   verdict = read_token(answer, &members[0], scheme);
   if (verdict == TOKEN_OK) verdict = read_lifetime(answer, &members[1]);
   if (verdict == TOKEN_OK) verdict = read_scope(answer, &members[2]);

@@ -20,8 +20,8 @@ typedef struct token_answer {
   buffer scope;         /* empty when there is none */
 } token_answer;
 
-/* Reads a text that json_scan found valid. The token goes into a header line
- * with `scheme`, which may be NULL. With TOKEN_OK the caller owns what `answer`
+/* Reads a text that is valid JSON. The token goes into a header line with
+ * `scheme`, which may be NULL. With TOKEN_OK the caller owns what `answer`
  * holds; else it holds nothing. */
 token_verdict token_answer_read(
   token_answer *answer, const char *text, size_t length, const char *scheme

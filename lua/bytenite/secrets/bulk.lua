@@ -193,7 +193,7 @@ local function drive(self, workers)
     if self.stopped then break end
     resume(self, { thread = coroutine.create(work) }, self)
   end
-  local from = 1 -- those before have been looked at since the driver last waited
+  local from = 1 -- where to look first: those before have most likely not ended
   while #self.pendings + #self.sleepers > 0 do
     local seconds = wake(self)
     if seconds then

@@ -6,9 +6,9 @@
 --   waiting.undisturbed        while a call waits, none of the caller's code runs that could change
 --                              what it was given
 --   waiting:pause(core_client, pending, seconds?)    until it is done, or the time is up
---   waiting:first(core_client, pendings, seconds, from)    index of one that is done, looked for
---                              from one on before it waits; nil when the time may be up, false when
---                              the script is to be interrupted
+--   waiting:first(core_client, pendings, seconds, from)    index of one that is done, first looked
+--                              for from an index on; nil when the time may be up, false when the
+--                              script is to be interrupted
 --   waiting:sleep(seconds)     false when the script is to be interrupted
 --   waiting:invoke(f, a?, b?)  calls a function that a user gave, and returns what it returns
 --
