@@ -234,7 +234,7 @@ $(BUILD)/meter.so: spec/bench/meter.c Makefile
 	$(COMPILE) $(LINK:$(CC)%=%) -o $@ $<
 
 .PHONY: bench bench-full bench-guard bench-profile bench-programs
-bench: ## measure the speed beside that of others, in five minutes; sets itself up
+bench: ## measure the speed beside that of others, in about five minutes; sets itself up
 	@spec/support/setup bench $(LUA_VERSION)
 	@$(MAKE) --no-print-directory -s bench-programs
 	@$(BENCH_RUN) spec/bench/bench.lua short
