@@ -7,7 +7,7 @@ local faults = require "faults"
 local raw_server = require "raw_server"
 local secrets = require "bytenite.secrets"
 
-local request, hold = raw_server.request, raw_server.hold
+local request, hold, wait = raw_server.request, raw_server.hold, raw_server.wait
 local encrypt = raw_server.tls(certificates.good)
 
 -- What scripts of other Lua states begin with.
@@ -20,7 +20,8 @@ local STATE = [[
 ]]
 
 -- Runs scripts one after the other, each in a Lua state that is closed after it; the process then
--- has as many descriptors as before.
+-- has as many descriptors, and as much memory for secrets, as before. (That memory stays out of
+-- dumps.)
 local function run_states(scripts, starve)
   for position, script in ipairs(scripts) do
     scripts[position] = STATE:format(certificates.ca) .. script
@@ -32,12 +33,22 @@ local function run_states(scripts, starve)
       for _ in lfs.dir("/proc/self/fd") do count = count + 1 end
       return count
     end
+    local function secret_bytes()
+      local size, bytes = 0, 0
+      for line in io.lines("/proc/self/smaps") do
+        size = tonumber(line:match("^Size: +(%d+) kB")) or size
+        if line:find("^VmFlags:.* dd") then bytes = bytes + size * 1024 end
+      end
+      return bytes
+    end
     local problems = {}
-    local before = descriptors()
+    local before, secret_before = descriptors(), secret_bytes()
     for _, script in ipairs(given.scripts) do
       problems[#problems + 1] = sabotage.run(script, given.starve)
       local left = descriptors() - before
       if left ~= 0 then problems[#problems + 1] = left .. " descriptors are left" end
+      left = secret_bytes() - secret_before
+      if left ~= 0 then problems[#problems + 1] = left .. " bytes of secrets are left" end
     end
     return problems
   ]], { scripts = scripts, starve = starve or false })
@@ -93,6 +104,72 @@ describe("A Lua state", function()
       ('kept = client "%s"; assert(kept:list())'):format(faults.https(server.url)),
       ('client("%s"):list()'):format(faults.https(server.url)),
     }, true)
+  end)
+
+  -- Lua frees a userdata also when its finalizer could not be called.
+  describe("80: without memory to call finalizers", function()
+    local LOSE = [[
+      local core = require "bytenite.secrets.core"
+      local sabotage = require "sabotage"
+      local function core_client()
+        local c = assert(core.client {
+          base_url = "%s", ca_file = %q, connect_timeout = 5, max_response_bytes = 1048576,
+        })
+        assert(c:authorize "t")
+        return c
+      end
+      local function lose()
+        sabotage.collect_starved()
+        collectgarbage()
+        collectgarbage()
+        local other = {}
+        for size = 1, 2000 do other[size] = ("other"):rep(size) end
+      end
+    ]]
+
+    local function run_without(server, script)
+      run_states { LOSE:format(faults.https(server.url), certificates.ca) .. script }
+    end
+
+    it("goes on with a call that is no longer there", function()
+      local server = faults.server { { encrypt, request, wait(0.3), faults.HONEST, hold } }
+      run_without(server, [[
+        local c = core_client()
+        assert(c:list(nil, 5, true))
+        c:poll({}, 0.1)
+        lose()
+        c:poll({}, 0.5)
+      ]])
+      assert.are.equal(1, server:sends())
+    end)
+
+    it("goes on with a client of a call that is no longer there", function()
+      local server = faults.server { { encrypt, request, hold } }
+      run_without(server, [[
+        local call
+        do
+          local c = core_client()
+          call = assert(c:list(nil, 5, true))
+          c:poll({}, 0.1)
+        end
+        lose()
+        assert(not call:done())
+        call:cancel()
+        assert(call:done())
+      ]])
+    end)
+
+    it("leaves no connection and no secret", function()
+      local server = faults.server { faults.honest(encrypt) }
+      run_without(server, [[
+        do
+          local c = core_client()
+          assert(c:list(nil, 5))
+          for _ = 1, 10 do core.secret_from_string "key" end
+        end
+        lose()
+      ]])
+    end)
   end)
 
   it("76: of its own for each of 8 threads, which load the module at once, works", function()

@@ -282,12 +282,12 @@ static int sabotage_sigpipe(lua_State *L) {
 
 /* --- other Lua states --- */
 
-static void *allocate(void *starved, void *block, size_t old, size_t wanted) {
+static void *allocate(void *context, void *block, size_t old, size_t wanted) {
   if (wanted == 0) {
     free(block);
     return NULL;
   }
-  if (*(bool *)starved && (block == NULL || wanted > old)) return NULL;
+  if (*(bool *)context && (block == NULL || wanted > old)) return NULL;
   return realloc(block, wanted);
 }
 
@@ -299,8 +299,8 @@ typedef struct host {
 
 static void *run_host(void *context) {
   host *h = context;
-  bool starved = false;
-  lua_State *L = lua_newstate(allocate, &starved);
+  bool refusing = false;
+  lua_State *L = lua_newstate(allocate, &refusing);
   if (L == NULL) return NULL;
   luaL_openlibs(L);
   if (luaL_loadstring(L, h->script) != 0 || lua_pcall(L, 0, 0, 0) != 0) {
@@ -308,7 +308,7 @@ static void *run_host(void *context) {
     strncpy(h->problem, problem == NULL ? "no message" : problem,
       sizeof h->problem - 1);
   }
-  starved = h->starve;
+  refusing = h->starve;
   lua_close(L);
   return NULL;
 }
@@ -324,6 +324,34 @@ static int sabotage_run(lua_State *L) {
   if (*h.problem == '\0') return 0;
   lua_pushstring(L, h.problem);
   return 1;
+}
+
+/* The allocator of the state that gets no memory for a while. */
+static __thread struct {
+  lua_Alloc allocate;
+  void *context;
+} starved;
+
+static void *refuse(void *context, void *block, size_t old, size_t wanted) {
+  if (wanted > 0 && (block == NULL || wanted > old)) return NULL;
+  return starved.allocate(context, block, old, wanted);
+}
+
+static int collect(lua_State *L) {
+  lua_setallocf(L, refuse, starved.context);
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  return 0;
+}
+
+/* collect_starved(): collects garbage without memory, in a coroutine in which
+ * Lua 5.2 to 5.4 need some to call a finalizer. They give the calls up. */
+static int sabotage_collect_starved(lua_State *L) {
+  lua_State *fresh = lua_newthread(L);
+  starved.allocate = lua_getallocf(L, &starved.context);
+  lua_pushcfunction(fresh, collect);
+  (void)lua_pcall(fresh, 0, 0, 0); /* before 5.4 the error goes on */
+  lua_setallocf(L, starved.allocate, starved.context);
+  return 0;
 }
 
 #define THREADS_MAX 16
@@ -355,6 +383,7 @@ static int sabotage_threads(lua_State *L) {
 static const luaL_Reg functions[] = {
   {"alarms", sabotage_alarms},
   {"break_pipes", sabotage_break_pipes},
+  {"collect_starved", sabotage_collect_starved},
   {"default_sigpipe", sabotage_default_sigpipe},
   {"fail", sabotage_fail},
   {"jump", sabotage_jump},

@@ -5,8 +5,6 @@
 #include "memory.h"
 #include "userdata.h"
 
-#define TYPE_NAME "bytenite.Call"
-
 /* Signals may arrive just before poll(2), so hooks are also looked at this
  * often. */
 #define LOOK_MS 1000
@@ -30,18 +28,27 @@ bool call_hooks_changed(const call_hooks *before) {
     || lua_gethook(before->running) != before->of_running;
 }
 
+static void release(void *data) {
+  call *c = data;
+  exchange_free(&c->exchange);
+}
+
+static const userdata_type call_type = {
+  "bytenite.Call", sizeof(call), release
+};
+
 call *call_push(
   lua_State *L, call_kind kind, http_method method, size_t answer_limit
 ) {
-  call *c = lua_newuserdatauv(L, sizeof *c, 0);
+  call *c = userdata_push(L, &call_type);
+  if (c == NULL) return NULL;
   exchange_init(&c->exchange, method, answer_limit);
   c->kind = kind;
-  luaL_setmetatable(L, TYPE_NAME);
   return c;
 }
 
 call *call_check(lua_State *L, int index) {
-  return luaL_checkudata(L, index, TYPE_NAME);
+  return userdata_check(L, index, &call_type);
 }
 
 void call_perform(lua_State *L, exchange *x, transport *t, long ms) {
@@ -59,17 +66,17 @@ static long next_look(int64_t left) {
   return left < LOOK_MS ? (long)left : LOOK_MS;
 }
 
+/* What was collected is no more. */
 static bool is_done(const call *c) {
-  return c->exchange.end != EXCHANGE_RUNNING;
+  return c == NULL || c->exchange.end != EXCHANGE_RUNNING;
 }
 
 /* The Call on top, whose metatable is the value below it, or a Lua error. */
 static const call *check_element(lua_State *L) {
-  const call *c = lua_touserdata(L, -1);
   bool same = lua_getmetatable(L, -1) && lua_rawequal(L, -1, -3);
-  if (c == NULL || !same) luaL_error(L, "array of calls expected");
+  if (!same || !lua_isuserdata(L, -2)) luaL_error(L, "array of calls expected");
   lua_pop(L, 1);
-  return c;
+  return userdata_data(L, -1);
 }
 
 /* The index of the first in an array of Calls, from `at` on, that has ended, or
@@ -77,7 +84,7 @@ static const call *check_element(lua_State *L) {
 static int first_done(lua_State *L, int index, int at) {
   int count = (int)lua_rawlen(L, index);
   bool done = false;
-  luaL_getmetatable(L, TYPE_NAME);
+  luaL_getmetatable(L, call_type.name);
   for (; at <= count && !done; at++) {
     lua_rawgeti(L, index, at);
     done = is_done(check_element(L));
@@ -137,6 +144,7 @@ static int call_done(lua_State *L) {
 
 static int call_cancel(lua_State *L) {
   call *c = call_check(L, 1);
+  if (c == NULL) return 0;
   exchange_free(&c->exchange);
   if (!is_done(c)) c->exchange.end = EXCHANGE_CANCELLED;
   memory_burn_stack();
@@ -145,14 +153,8 @@ static int call_cancel(lua_State *L) {
 
 static int call_set(lua_State *L) {
   call *c = call_check(L, 1);
-  luaL_argcheck(L, c->kind == CALL_SIGNAL, 1, "signal expected");
+  luaL_argcheck(L, c != NULL && c->kind == CALL_SIGNAL, 1, "signal expected");
   if (!is_done(c)) exchange_signal(&c->exchange);
-  return 0;
-}
-
-static int call__gc(lua_State *L) {
-  call *c = lua_touserdata(L, 1);
-  exchange_free(&c->exchange);
   return 0;
 }
 
@@ -177,7 +179,6 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg metamethods[] = {
-  {"__gc", call__gc},
   {NULL, NULL},
 };
 
@@ -187,6 +188,6 @@ static const luaL_Reg functions[] = {
 };
 
 void call_open(lua_State *L) {
-  userdata_type(L, TYPE_NAME, methods, metamethods);
+  userdata_register(L, &call_type, methods, metamethods);
   luaL_setfuncs(L, functions, 0);
 }

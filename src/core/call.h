@@ -20,8 +20,7 @@ typedef enum call_kind {
   CALL_LIST,
   CALL_RECEIPT,
   CALL_TOKEN,
-  CALL_SIGNAL,
-  CALL_COLLECTED
+  CALL_SIGNAL
 } call_kind;
 
 typedef struct call {
@@ -32,12 +31,12 @@ typedef struct call {
 /* Registers the type, and adds first_done to the table on top. */
 void call_open(lua_State *L);
 
-/* Pushes a Call with an empty exchange. */
+/* Pushes a Call with an empty exchange; NULL when memory is short. */
 call *call_push(
   lua_State *L, call_kind kind, http_method method, size_t answer_limit
 );
 
-/* The Call at this index, or a Lua error. */
+/* The Call at this index, NULL when it was collected, or a Lua error. */
 call *call_check(lua_State *L, int index);
 
 /* Runs the exchange to its end, at most `ms`, blocking in poll(2). A change of

@@ -13,7 +13,6 @@
 #include "token_answer.h"
 #include "userdata.h"
 
-#define TYPE_NAME "bytenite.core.Client"
 #define PATH_SECRETS "/v1/auth/secrets"
 #define PATH_TOKEN "/v1/auth/access_token"
 #define ANSWER_MAX (256 * 1024)
@@ -29,16 +28,33 @@ typedef struct client {
   size_t list_max;             /* bytes */
 } client;
 
+static void release(void *data) {
+  client *c = data;
+  if (!c->open) return;
+  c->open = false;
+  transport_close(&c->transport);
+  authorization_free(&c->authorization);
+}
+
+static const userdata_type client_type = {
+  "bytenite.core.Client", sizeof(client), release
+};
+
 /* --- arguments --- */
 
-static void check_open(lua_State *L, const client *c) {
-  if (!c->open) luaL_error(L, "the client is closed");
+static client *check_open(lua_State *L, client *c) {
+  if (c == NULL || !c->open) luaL_error(L, "the client is closed");
+  return c;
 }
 
 static client *check_client(lua_State *L) {
-  client *c = luaL_checkudata(L, 1, TYPE_NAME);
-  check_open(L, c);
-  return c;
+  return check_open(L, userdata_check(L, 1, &client_type));
+}
+
+/* Once more: finalizers may have run since then, and one of them could have
+ * closed the client. */
+static client *check_again(lua_State *L) {
+  return check_open(L, userdata_data(L, 1));
 }
 
 static long check_ms(lua_State *L, int arg) {
@@ -71,13 +87,8 @@ static const char *scheme_of(const client *c) {
 
 /* --- requests --- */
 
-/* Finalizers may have run since the arguments were checked, and one of them
- * could have closed the client. */
-static void set_target(
-  lua_State *L, const client *c, exchange *x, const char *path
-) {
-  check_open(L, c);
-  buffer_text(&x->target, c->transport.base.prefix);
+static void set_target(lua_State *L, exchange *x, const char *path) {
+  buffer_text(&x->target, check_again(L)->transport.base.prefix);
   buffer_text(&x->target, path);
 }
 
@@ -89,11 +100,9 @@ static void add_target(
   url_append_encoded(&x->target, text, length);
 }
 
-/* The last check before bytes leave: everything was written, and nobody closed
- * the client meanwhile (a finalizer may have run). */
-static bool enter(lua_State *L, client *c, exchange *x) {
+/* The last check before bytes leave: everything was written. */
+static bool enter(client *c, exchange *x) {
   bool forked;
-  check_open(L, c);
   buffer_append(&x->target, "", 1);
   if (
     !transport_enter(&c->transport, &forked)
@@ -129,44 +138,45 @@ static int keep_token(
 }
 
 /* The client may have been closed since its request was sent. */
-static int take_token(lua_State *L, client *c, exchange *x) {
+static int take_token(lua_State *L, exchange *x) {
+  client *c = userdata_data(L, 1);
   token_answer token;
   int results;
-  if (!c->open) x->end = EXCHANGE_CANCELLED;
-  results = answer_token(L, x, &token, scheme_of(c));
+  if (c == NULL || !c->open) x->end = EXCHANGE_CANCELLED;
+  results = answer_token(L, x, &token, c == NULL ? NULL : scheme_of(c));
   return results > 0 ? results : keep_token(L, c, x, &token);
 }
 
-static int read_answer(lua_State *L, client *c, call *k) {
+static int read_answer(lua_State *L, call *k) {
   switch (k->kind) {
     case CALL_LIST: return answer_list(L, &k->exchange);
     case CALL_RECEIPT: return answer_receipt(L, &k->exchange);
-    case CALL_TOKEN: return take_token(L, c, &k->exchange);
-    default: return luaL_error(L, "there is no answer to collect");
+    case CALL_TOKEN: return take_token(L, &k->exchange);
+    default: return luaL_error(L, "a signal has no answer");
   }
 }
 
 /* The results of an operation: its value and how many requests it took, or nil
- * and facts. */
-static int collect(lua_State *L, client *c, call *k) {
+ * and facts. The Call at `index` has done its duty. */
+static int collect(lua_State *L, call *k, int index) {
   lua_Integer sends = (lua_Integer)k->exchange.sends;
-  int results = read_answer(L, c, k);
-  k->kind = CALL_COLLECTED;
-  exchange_free(&k->exchange);
+  int results = read_answer(L, k);
+  userdata_free(L, index);
   memory_burn_stack();
   if (results == 2) return 2;
   lua_pushinteger(L, sends);
   return 2;
 }
 
-/* Performs the call on top, or, when the argument `start` is true, only starts
- * and returns it. */
-static int perform(lua_State *L, client *c, call *k, long ms, int start) {
+/* Performs the call on top, or, when the last argument, `start`, is true, only
+ * starts and returns it. */
+static int perform(lua_State *L, call *k, long ms, int start) {
+  client *c = check_again(L);
   exchange *x = &k->exchange;
-  bool ready = enter(L, c, x);
+  bool ready = enter(c, x);
   if (!lua_toboolean(L, start)) {
     if (ready) call_perform(L, x, &c->transport, ms);
-    return collect(L, c, k);
+    return collect(L, k, start + 1);
   }
   exchange_announce(x, c->transport.wakeup);
   if (ready) exchange_start(x, &c->transport, ms);
@@ -174,14 +184,14 @@ static int perform(lua_State *L, client *c, call *k, long ms, int start) {
 }
 
 static call *push_authorized(
-  lua_State *L, client *c, call_kind kind, http_method method,
-  size_t answer_max
+  lua_State *L, call_kind kind, http_method method, size_t answer_max
 ) {
   call *k = call_push(L, kind, method, answer_max);
-  check_open(L, c); /* as for the target */
-  if (c->authorization.line == NULL) luaL_error(L, "no access token is set");
-  k->exchange.authorization = c->authorization;
-  secret_retain(c->authorization.line);
+  const authorization *token = &check_again(L)->authorization;
+  if (token->line == NULL) luaL_error(L, "no access token is set");
+  if (k == NULL) return NULL;
+  k->exchange.authorization = *token;
+  secret_retain(token->line);
   return k;
 }
 
@@ -196,14 +206,14 @@ static int client_list(lua_State *L) {
   call *k;
   if (problem != NULL) return answer_invalid(L, "secretType", problem);
   lua_settop(L, 4);
-  k = push_authorized(L, c, CALL_LIST, HTTP_GET, c->list_max);
-  set_target(L, c, &k->exchange, PATH_SECRETS);
+  k = push_authorized(L, CALL_LIST, HTTP_GET, c->list_max);
+  if (k == NULL) return answer_no_memory(L);
+  set_target(L, &k->exchange, PATH_SECRETS);
   if (type != NULL) add_target(&k->exchange, "?secretType=", type, length);
-  return perform(L, c, k, ms, 4);
+  return perform(L, k, ms, 4);
 }
 
 static int client_delete(lua_State *L) {
-  client *c = check_client(L);
   size_t type_length;
   size_t id_length;
   const char *type = check_text(L, 2, &type_length);
@@ -211,15 +221,17 @@ static int client_delete(lua_State *L) {
   long ms = check_ms(L, 4);
   const char *problem = segment_problem(type, type_length);
   call *k;
+  (void)check_client(L);
   if (problem != NULL) return answer_invalid(L, "secretType", problem);
   problem = segment_problem(id, id_length);
   if (problem != NULL) return answer_invalid(L, "id", problem);
   lua_settop(L, 5);
-  k = push_authorized(L, c, CALL_RECEIPT, HTTP_DELETE, ANSWER_MAX);
-  set_target(L, c, &k->exchange, PATH_SECRETS);
+  k = push_authorized(L, CALL_RECEIPT, HTTP_DELETE, ANSWER_MAX);
+  if (k == NULL) return answer_no_memory(L);
+  set_target(L, &k->exchange, PATH_SECRETS);
   add_target(&k->exchange, "/", type, type_length);
   add_target(&k->exchange, "/", id, id_length);
-  return perform(L, c, k, ms, 5);
+  return perform(L, k, ms, 5);
 }
 
 /* The key is taken last: writing the record may raise, which would leave a copy
@@ -247,23 +259,24 @@ static const char *write_put(
 }
 
 static int client_put(lua_State *L) {
-  client *c = check_client(L);
   long ms = check_ms(L, 4);
   size_t length;
   call *k;
   const char *field;
   const char *problem;
+  (void)check_client(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   check_credential(L, 3, &length);
   lua_settop(L, 5);
-  k = push_authorized(L, c, CALL_RECEIPT, HTTP_POST, ANSWER_MAX);
+  k = push_authorized(L, CALL_RECEIPT, HTTP_POST, ANSWER_MAX);
+  if (k == NULL) return answer_no_memory(L);
   problem = write_put(L, &k->exchange, &field);
   if (problem != NULL) {
-    exchange_free(&k->exchange);
+    userdata_free(L, 6);
     return answer_invalid(L, field, problem);
   }
-  set_target(L, c, &k->exchange, PATH_SECRETS);
-  return perform(L, c, k, ms, 5);
+  set_target(L, &k->exchange, PATH_SECRETS);
+  return perform(L, k, ms, 5);
 }
 
 static const char *write_key(lua_State *L, exchange *x) {
@@ -279,19 +292,20 @@ static const char *write_key(lua_State *L, exchange *x) {
 }
 
 static int client_authenticate(lua_State *L) {
-  client *c = check_client(L);
   long ms = check_ms(L, 3);
   call *k;
   const char *problem;
+  (void)check_client(L);
   lua_settop(L, 5); /* so that what is pushed is not taken for an argument */
   k = call_push(L, CALL_TOKEN, HTTP_POST, ANSWER_MAX);
+  if (k == NULL) return answer_no_memory(L);
   problem = write_key(L, &k->exchange);
   if (problem != NULL) {
-    exchange_free(&k->exchange);
+    userdata_free(L, 6);
     return answer_invalid(L, "api_key", problem);
   }
-  set_target(L, c, &k->exchange, PATH_TOKEN);
-  return perform(L, c, k, ms, 5);
+  set_target(L, &k->exchange, PATH_TOKEN);
+  return perform(L, k, ms, 5);
 }
 
 static int client_authorize(lua_State *L) {
@@ -319,18 +333,23 @@ static int client_authorize(lua_State *L) {
 /* --- what is under way --- */
 
 static int client_collect(lua_State *L) {
-  client *c = luaL_checkudata(L, 1, TYPE_NAME);
-  call *k = call_check(L, 2);
+  call *k;
+  (void)userdata_check(L, 1, &client_type);
+  k = call_check(L, 2);
+  luaL_argcheck(L, k != NULL, 2, "its answer was collected");
   luaL_argcheck(
     L, k->exchange.end != EXCHANGE_RUNNING, 2, "it is still under way"
   );
-  return collect(L, c, k);
+  return collect(L, k, 2);
 }
 
 static int client_signal(lua_State *L) {
-  client *c = check_client(L);
-  call *k = call_push(L, CALL_SIGNAL, HTTP_GET, 0);
-  check_open(L, c); /* as for the target */
+  client *c;
+  call *k;
+  (void)check_client(L);
+  k = call_push(L, CALL_SIGNAL, HTTP_GET, 0);
+  c = check_again(L);
+  if (k == NULL) return answer_no_memory(L);
   exchange_announce(&k->exchange, c->transport.wakeup);
   return 1;
 }
@@ -340,13 +359,13 @@ static int client_signal(lua_State *L) {
  * interrupted. The look begins with the one at an index, which saves time where
  * those before have been looked at. Nothing is under way on a closed client. */
 static int client_poll(lua_State *L) {
-  client *c = luaL_checkudata(L, 1, TYPE_NAME);
+  client *c = userdata_check(L, 1, &client_type);
   long ms = check_ms(L, 3);
   int from = call_check_from(L, 4);
   bool forked;
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 3);
-  if (c->open && transport_enter(&c->transport, &forked)) {
+  if (c != NULL && c->open && transport_enter(&c->transport, &forked)) {
     call_poll(L, 2, from, &c->transport, ms);
     return 1;
   }
@@ -359,12 +378,14 @@ static int client_poll(lua_State *L) {
 /* Moves what is under way. Returns the descriptor that an event loop has to
  * wait for, if there is one, and for how many seconds at most. */
 static int client_run(lua_State *L) {
-  client *c = luaL_checkudata(L, 1, TYPE_NAME);
-  transport *t = &c->transport;
+  client *c = userdata_check(L, 1, &client_type);
+  transport *t;
   bool forked;
   lua_pushnil(L);
   lua_pushnumber(L, 0.01);
-  if (!c->open || !transport_enter(t, &forked)) return 2;
+  if (c == NULL || !c->open) return 2;
+  t = &c->transport;
+  if (!transport_enter(t, &forked)) return 2;
   (void)transport_wait(t, 0);
   if (t->wakeup->epoll >= 0) {
     lua_pushinteger(L, t->wakeup->epoll);
@@ -389,21 +410,28 @@ static int client_server_date(lua_State *L) {
 /* --- release --- */
 
 static int client_close(lua_State *L) {
-  client *c = luaL_checkudata(L, 1, TYPE_NAME);
-  if (!c->open) return 0;
-  c->open = false;
-  transport_close(&c->transport);
-  authorization_free(&c->authorization);
+  client *c = userdata_check(L, 1, &client_type);
+  if (c != NULL) release(c);
   return 0;
 }
 
 static int client__tostring(lua_State *L) {
-  const client *c = luaL_checkudata(L, 1, TYPE_NAME);
-  lua_pushfstring(L, "%s (%s)", TYPE_NAME, c->open ? "open" : "closed");
+  const client *c = userdata_check(L, 1, &client_type);
+  lua_pushfstring(L, "%s (%s)", client_type.name,
+    c != NULL && c->open ? "open" : "closed");
   return 1;
 }
 
 /* --- the type and its constructor --- */
+
+static int push_problem(
+  lua_State *L, const char *problem, const char *option
+) {
+  lua_pushnil(L);
+  lua_pushstring(L, problem);
+  lua_pushstring(L, option);
+  return 3;
+}
 
 static int client_new(lua_State *L) {
   options given;
@@ -412,20 +440,15 @@ static int client_new(lua_State *L) {
   client *c;
   luaL_checktype(L, 1, LUA_TTABLE);
   problem = options_read(L, &given, &option);
-  c = lua_newuserdatauv(L, sizeof *c, 0);
-  memset(c, 0, sizeof *c);
-  luaL_setmetatable(L, TYPE_NAME);
+  c = userdata_push(L, &client_type);
+  if (c == NULL) return push_problem(L, "memory is short", NULL);
   c->open = true;
   c->list_max = given.list_max;
   memcpy(c->scheme, given.scheme, sizeof c->scheme);
   if (problem == NULL) {
     problem = transport_open(&c->transport, &given.transport, &option);
   }
-  if (problem == NULL) return 1;
-  lua_pushnil(L);
-  lua_pushstring(L, problem);
-  lua_pushstring(L, option);
-  return 3;
+  return problem == NULL ? 1 : push_problem(L, problem, option);
 }
 
 static const luaL_Reg methods[] = {
@@ -445,7 +468,6 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg metamethods[] = {
   {"__close", client_close},
-  {"__gc", client_close},
   {"__tostring", client__tostring},
   {NULL, NULL},
 };
@@ -456,6 +478,6 @@ static const luaL_Reg functions[] = {
 };
 
 void client_open(lua_State *L) {
-  userdata_type(L, TYPE_NAME, methods, metamethods);
+  userdata_register(L, &client_type, methods, metamethods);
   luaL_setfuncs(L, functions, 0);
 }

@@ -14,6 +14,7 @@
  *   check_token(token, trim?)    true | nil, problem: as a token or API key
  *   is_loopback(base_url)        whether its host is this machine
  *   redact(text, secret)         the text without what it shares with a secret
+ *                                | nil when memory is short
  *   is_secret_string(value)      boolean
  *   is_set(name)                 whether a variable is there, and not empty
  *   has_yielded(thread)          whether a coroutine has yielded
@@ -62,6 +63,7 @@ static int core_encode(lua_State *L) {
   const char *problem;
   luaL_checkany(L, 1);
   out = scratch_push(L);
+  if (out == NULL) return luaL_error(L, "not enough memory");
   problem = json_encode(L, 1, out, "value", JSON_MAX_DEPTH);
   if (problem == NULL && out->state == BUFFER_OK) {
     lua_pushlstring(L, out->data, out->length);
@@ -80,7 +82,9 @@ static int core_decode(lua_State *L) {
   const char *text = luaL_checklstring(L, 1, &length);
   buffer *copy = scratch_push(L);
   json_report report;
-  if (!buffer_append(copy, text, length)) luaL_error(L, "not enough memory");
+  if (copy == NULL || !buffer_append(copy, text, length)) {
+    return luaL_error(L, "not enough memory");
+  }
   if (json_decode(L, copy, &report) == JSON_VALID) {
     lua_pushboolean(L, report.marks == 0 || json_restore(L));
     return 2;
@@ -98,11 +102,13 @@ static int core_decode(lua_State *L) {
 static int core_check_record(lua_State *L) {
   buffer *out;
   const char *field = NULL;
-  const char *problem;
+  const char *problem = NULL;
   luaL_checktype(L, 1, LUA_TTABLE);
   out = scratch_push(L);
-  problem = record_encode(L, 1, out, &field);
-  buffer_free(out);
+  if (out != NULL) { /* else put will find that memory is short */
+    problem = record_encode(L, 1, out, &field);
+    buffer_free(out);
+  }
   if (problem != NULL) return answer_invalid(L, field, problem);
   lua_pushboolean(L, 1);
   return 1;
@@ -185,7 +191,7 @@ static int core_redact(lua_State *L) {
   const char *text = luaL_checklstring(L, 1, &length);
   buffer *copy = scratch_push(L);
   const char *key = check_credential(L, 2, &secret_length);
-  if (!buffer_append(copy, text, length)) luaL_error(L, "not enough memory");
+  if (copy == NULL || !buffer_append(copy, text, length)) return 0;
   redact(copy->data, length, key, secret_length);
   lua_pushlstring(L, copy->data, length);
   buffer_free(copy);

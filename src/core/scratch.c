@@ -4,29 +4,24 @@
 
 #include "userdata.h"
 
-#define TYPE_NAME "bytenite.Scratch"
+static void release(void *data) {
+  buffer_free(data);
+}
+
+static const userdata_type scratch_type = {
+  "bytenite.Scratch", sizeof(buffer), release
+};
 
 buffer *scratch_push(lua_State *L) {
-  buffer *b = lua_newuserdatauv(L, sizeof *b, 0);
-  buffer_init(b, SIZE_MAX / 2);
-  luaL_setmetatable(L, TYPE_NAME);
+  buffer *b = userdata_push(L, &scratch_type);
+  if (b != NULL) buffer_init(b, SIZE_MAX / 2);
   return b;
 }
 
-static int scratch__gc(lua_State *L) {
-  buffer_free(lua_touserdata(L, 1));
-  return 0;
-}
-
-static const luaL_Reg methods[] = {
-  {NULL, NULL},
-};
-
-static const luaL_Reg metamethods[] = {
-  {"__gc", scratch__gc},
+static const luaL_Reg none[] = {
   {NULL, NULL},
 };
 
 void scratch_open(lua_State *L) {
-  userdata_type(L, TYPE_NAME, methods, metamethods);
+  userdata_register(L, &scratch_type, none, none);
 }

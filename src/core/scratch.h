@@ -9,7 +9,7 @@
 /* Registers the type. */
 void scratch_open(lua_State *L);
 
-/* Pushes an empty one. */
+/* Pushes an empty one. NULL when memory is short. */
 buffer *scratch_push(lua_State *L);
 
 #endif

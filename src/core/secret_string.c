@@ -9,22 +9,26 @@
 #include "secret_source.h"
 #include "userdata.h"
 
-#define TYPE_NAME "bytenite.SecretString"
 #define MASK "SecretString(****)"
 
-void secret_string_push(lua_State *L, secret ***slot) {
-  secret **s = lua_newuserdatauv(L, sizeof *s, 0);
+static void release(void *data) {
+  secret **s = data;
+  secret_release(*s);
   *s = NULL;
-  luaL_setmetatable(L, TYPE_NAME);
-  *slot = s;
 }
 
-static secret **check_secret_string(lua_State *L, int arg) {
-  return luaL_checkudata(L, arg, TYPE_NAME);
+static const userdata_type secret_string_type = {
+  "bytenite.SecretString", sizeof(secret *), release
+};
+
+/* Its secret, or NULL when it was wiped. */
+static secret *check_secret(lua_State *L, int arg) {
+  secret **s = userdata_check(L, arg, &secret_string_type);
+  return s == NULL ? NULL : *s;
 }
 
 bool secret_string_is(lua_State *L, int index) {
-  return luaL_testudata(L, index, TYPE_NAME) != NULL;
+  return userdata_is(L, index, &secret_string_type);
 }
 
 /* The bytes, in pages that are locked also when this process was forked since
@@ -38,8 +42,7 @@ static const char *bytes_of(secret *s, size_t *length) {
 }
 
 const char *check_credential(lua_State *L, int arg, size_t *length) {
-  secret **s = luaL_testudata(L, arg, TYPE_NAME);
-  if (s != NULL) return bytes_of(*s, length);
+  if (secret_string_is(L, arg)) return bytes_of(check_secret(L, arg), length);
   if (lua_type(L, arg) != LUA_TSTRING) {
     luaL_argerror(L, arg, "string or SecretString expected");
   }
@@ -67,22 +70,21 @@ static int secret_string__eq(lua_State *L) {
 
 static int secret_string_expose(lua_State *L) {
   size_t length;
-  const char *bytes = bytes_of(*check_secret_string(L, 1), &length);
+  const char *bytes = bytes_of(check_secret(L, 1), &length);
   if (bytes == NULL) luaL_error(L, "expose: this SecretString was wiped");
   lua_pushlstring(L, bytes, length);
   return 1;
 }
 
 static int secret_string_wipe(lua_State *L) {
-  secret **s = check_secret_string(L, 1);
-  secret_release(*s);
-  *s = NULL;
+  (void)check_secret(L, 1);
+  userdata_free(L, 1);
   return 0;
 }
 
 static int secret_string__len(lua_State *L) {
-  secret **s = check_secret_string(L, 1);
-  lua_pushinteger(L, *s == NULL ? 0 : (lua_Integer)(*s)->length);
+  const secret *s = check_secret(L, 1);
+  lua_pushinteger(L, s == NULL ? 0 : (lua_Integer)s->length);
   return 1;
 }
 
@@ -98,6 +100,12 @@ static int secret_string__concat(lua_State *L) {
 
 /* --- where a SecretString comes from --- */
 
+/* Pushes an empty SecretString. Where it keeps its secret, so that what is put
+ * there is owned from the start; NULL when memory is short. */
+static secret **push_empty(lua_State *L) {
+  return userdata_push(L, &secret_string_type);
+}
+
 static int push_result(lua_State *L, const char *problem) {
   if (problem == NULL) return 1;
   lua_pushnil(L);
@@ -108,9 +116,9 @@ static int push_result(lua_State *L, const char *problem) {
 static int secret_from_string(lua_State *L) {
   size_t length;
   const char *bytes = luaL_checklstring(L, 1, &length);
-  secret **s;
-  secret_string_push(L, &s);
-  return push_result(L, secret_take_string(s, bytes, length));
+  secret **s = push_empty(L);
+  return push_result(L,
+    s == NULL ? SECRET_NO_MEMORY : secret_take_string(s, bytes, length));
 }
 
 /* The system would read a path or name up to a NUL, and find another one. */
@@ -124,8 +132,8 @@ static int secret_from_file(lua_State *L) {
   bool shared = lua_toboolean(L, 2);
   char mode[8];
   const char *problem;
-  secret **s;
-  secret_string_push(L, &s);
+  secret **s = push_empty(L);
+  if (s == NULL) return push_result(L, SECRET_NO_MEMORY);
   problem = holds_nul(L, 1)
     ? "does not exist" : secret_take_file(s, path, shared, mode);
   if (problem == NULL) return 1;
@@ -137,8 +145,8 @@ static int secret_from_file(lua_State *L) {
 static int secret_from_env(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   bool unset = lua_toboolean(L, 2);
-  secret **s;
-  secret_string_push(L, &s);
+  secret **s = push_empty(L);
+  if (s == NULL) return push_result(L, SECRET_NO_MEMORY);
   return push_result(L, holds_nul(L, 1)
     ? "is not set" : secret_take_env(s, name, unset));
 }
@@ -164,7 +172,8 @@ static int secret_from_fd(lua_State *L) {
   const char *problem;
   secret **s;
   luaL_argcheck(L, fd >= 0 && fd <= INT_MAX, 1, "descriptor expected");
-  secret_string_push(L, &s);
+  s = push_empty(L);
+  if (s == NULL) return push_result(L, SECRET_NO_MEMORY);
   problem = secret_take_fd(s, (int)fd, hooks_have_changed, &before);
   if (problem == NULL && trim) problem = drop_newline(*s);
   return push_result(L, problem);
@@ -175,8 +184,8 @@ static int secret_from_prompt(lua_State *L) {
   const char *text = luaL_checklstring(L, 1, &length);
   const char *kind;
   const char *problem;
-  secret **s;
-  secret_string_push(L, &s);
+  secret **s = push_empty(L);
+  if (s == NULL) return push_result(L, SECRET_NO_MEMORY);
   problem = secret_take_prompt(s, text, length, &kind);
   if (problem == NULL) return 1;
   lua_pushnil(L);
@@ -196,7 +205,6 @@ static const luaL_Reg metamethods[] = {
   {"__close", secret_string_wipe},
   {"__concat", secret_string__concat},
   {"__eq", secret_string__eq},
-  {"__gc", secret_string_wipe},
   {"__len", secret_string__len},
   {"__tostring", secret_string__tostring},
   {NULL, NULL},
@@ -212,6 +220,6 @@ static const luaL_Reg constructors[] = {
 };
 
 void secret_string_open(lua_State *L) {
-  userdata_type(L, TYPE_NAME, methods, metamethods);
+  userdata_register(L, &secret_string_type, methods, metamethods);
   luaL_setfuncs(L, constructors, 0);
 }

@@ -7,10 +7,6 @@
 #include "compat.h"
 #include "secret.h"
 
-/* Pushes a new, empty SecretString; `*slot` is where it keeps its secret, so
- * that what is put there is owned from the start. */
-void secret_string_push(lua_State *L, secret ***slot);
-
 /* Whether the value at `index` is one. */
 bool secret_string_is(lua_State *L, int index);
 

@@ -9,8 +9,6 @@
 #include "state.h"
 #include "userdata.h"
 
-#define SERVER "bytenite.secrets.emulator.server"
-
 typedef struct server {
   emulator_state state;
   emulator_http http;
@@ -21,14 +19,20 @@ int luaopen_bytenite_secrets_emulator_server(lua_State *L);
 
 /* The one release, for stop, __gc and __close. In a forked child the thread
  * does not exist and the lock may be held for good: nothing is touched. */
-static void release(server *s) {
+static void release(void *data) {
+  server *s = data;
   if (s->owner != getpid()) return;
   emulator_http_stop(&s->http);
   emulator_state_close(&s->state);
 }
 
+static const userdata_type server_type = {
+  "bytenite.secrets.emulator.server", sizeof(server), release
+};
+
 static server *check_running(lua_State *L) {
-  server *s = luaL_checkudata(L, 1, SERVER);
+  server *s = userdata_check(L, 1, &server_type);
+  if (s == NULL) luaL_error(L, "the emulator is stopped");
   if (s->owner != getpid()) {
     luaL_error(L, "the emulator belongs to another process");
   }
@@ -55,16 +59,17 @@ static int server_port(lua_State *L) {
 
 /* server:stop(), idempotent */
 static int server_stop(lua_State *L) {
-  release(luaL_checkudata(L, 1, SERVER));
+  server *s = userdata_check(L, 1, &server_type);
+  if (s != NULL) release(s);
   return 0;
 }
 
 static server *new_server(lua_State *L) {
-  server *s = lua_newuserdatauv(L, sizeof *s, 0);
+  server *s = userdata_push(L, &server_type);
+  if (s == NULL) luaL_error(L, "not enough memory");
   s->owner = getpid();
   emulator_state_init(&s->state);
   emulator_http_init(&s->http, emulator_state_handle, &s->state);
-  luaL_setmetatable(L, SERVER);
   return s;
 }
 
@@ -102,7 +107,6 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg metamethods[] = {
-  {"__gc", server_stop},
   {"__close", server_stop},
   {NULL, NULL},
 };
@@ -116,7 +120,7 @@ COMPAT_BUILT_FOR;
 
 COMPAT_EXPORT int luaopen_bytenite_secrets_emulator_server(lua_State *L) {
   luaL_checkversion(L);
-  userdata_type(L, SERVER, methods, metamethods);
+  userdata_register(L, &server_type, methods, metamethods);
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
   return 1;

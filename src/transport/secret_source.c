@@ -11,13 +11,12 @@
 
 #include "memory.h"
 
-#define NO_MEMORY "cannot be kept: memory is short"
 #define TOO_LONG "is longer than 64 KiB"
 
 const char *secret_take_string(secret **s, const char *bytes, size_t length) {
   if (length > SECRET_MAX) return TOO_LONG;
   *s = secret_from(bytes, length);
-  return *s == NULL ? NO_MEMORY : NULL;
+  return *s == NULL ? SECRET_NO_MEMORY : NULL;
 }
 
 /* A signal that comes just before poll(2) would be noticed after it. */
@@ -55,7 +54,7 @@ const char *secret_take_fd(
 ) {
   secret *room = secret_new(SECRET_MAX + 1);
   const char *problem;
-  if (room == NULL) return NO_MEMORY;
+  if (room == NULL) return SECRET_NO_MEMORY;
   problem = fill(room, fd, stop, context);
   if (problem == NULL) {
     problem = secret_take_string(s, room->bytes, room->length);

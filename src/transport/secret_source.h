@@ -9,6 +9,8 @@
 
 #include "secret.h"
 
+#define SECRET_NO_MEMORY "cannot be kept: memory is short"
+
 const char *secret_take_string(secret **s, const char *bytes, size_t length);
 
 /* A regular file of at most 64 KiB, verbatim. Others must not be able to read

@@ -138,19 +138,20 @@ local function find_renewal(self, call)
   end
 end
 
--- Waits until the renewal of another call is over, or nothing more is to be expected of it.
--- False when this call was interrupted, or the client closed.
+-- Waits until the renewal of another call is over, or nothing more is to be expected of it. True,
+-- or nil and an Error when memory is short, this call was interrupted, or the client closed.
 local function await(call, renewal)
-  local core_client = call.client.core
-  local signal = core_client:signal()
-  if not signal then return false end
+  local core_client, attempt = call.client.core, call:for_token()
+  local signal, facts = core_client:signal()
+  if not signal then return nil, errors.from_facts(attempt:op(), facts, attempt) end
   table.insert(renewal.signals, signal)
   while not signal:done() and call:left() > 0 and not is_given_up(renewal) do
     call.waiting:pause(core_client, signal, math.min(LOOK, call:left()))
   end
   local interrupted = signal:done() and not renewal.over
   signal:cancel()
-  return not interrupted
+  if interrupted then return nil, attempt:interrupted() end
+  return true
 end
 
 -- What of the failure of one call's renewal holds for another: not that it was interrupted, or had
@@ -168,7 +169,8 @@ end
 local function newer_token(self, call, token)
   local renewal = find_renewal(self, call)
   while renewal do
-    if not await(call, renewal) then return nil, call:for_token():interrupted() end
+    local over, err = await(call, renewal)
+    if not over then return nil, err end
     if self.token > token then return true end
     if is_shared(renewal, call) then return nil, errors.again(renewal.err, call:op()) end
     if call:left() <= 0 then return nil, call:for_token():out_of_time() end
