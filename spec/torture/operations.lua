@@ -116,17 +116,16 @@ local function core_put(client, id, seconds)
   return client:put(record(id), key, seconds)
 end
 
--- Starts them all; whatever happens then, each of them ends.
+-- Starts them all; whatever happens then, each of them ends. Those that did not start have failed.
 local function start_puts(client, id, seconds)
   local key, problem = core.secret_from_string(settings.secret_key)
-  if not key then return problem_facts(problem) end
-  local calls = {}
+  if not key then return {}, { (select(2, problem_facts(problem))) } end
+  local calls, failures = {}, {}
   for number = 1, MANY do
     local call, failure = client:put(record(id .. number), key, seconds, true)
-    if not call then return nil, failure end
-    calls[number] = call
+    table.insert(call and calls or failures, call or failure)
   end
-  return calls
+  return calls, failures
 end
 
 local function one_done(client, calls)
@@ -138,9 +137,8 @@ local function one_done(client, calls)
 end
 
 local function core_many(client, id, seconds)
-  local calls, problem = start_puts(client, id, seconds)
-  if not calls then return nil, problem end
-  local receipts, failures, sends = {}, {}, 0
+  local calls, failures = start_puts(client, id, seconds)
+  local receipts, sends = {}, 0
   while #calls > 0 do
     local index = one_done(client, calls)
     if index then

@@ -2,7 +2,21 @@
 #ifndef BYTENITE_CLIENT_H
 #define BYTENITE_CLIENT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "authorization.h"
 #include "compat.h"
+#include "options.h"
+#include "transport.h"
+
+typedef struct client {
+  bool open;
+  transport transport;
+  authorization authorization; /* of the current access token, if any */
+  char scheme[SCHEME_MAX + 1]; /* put before the token, or empty */
+  size_t list_max;             /* bytes */
+} client;
 
 /* Registers the type and adds to the table on top:
  *
@@ -45,8 +59,13 @@
  * that cannot be sent gives facts with reason "invalid". */
 void client_open(lua_State *L);
 
-/* A string or SecretString argument, without the newline at its end if the
- * argument `trim` says so: editors and shells put one into files. */
-const char *check_token(lua_State *L, int arg, int trim, size_t *length);
+/* The Client at index 1, which must be open, or a Lua error. */
+client *client_check(lua_State *L);
+
+/* The same once Lua has run since: a finalizer may have closed it. */
+client *client_check_again(lua_State *L);
+
+/* The same, also closed; NULL when it was finalized. */
+client *client_check_any(lua_State *L);
 
 #endif

@@ -43,6 +43,7 @@
 #include "easy.h"
 #include "json_decode.h"
 #include "json_encode.h"
+#include "operations.h"
 #include "record.h"
 #include "redact.h"
 #include "scratch.h"

@@ -8,10 +8,20 @@
 #define CONNECTIONS 16
 #define CONNECTIONS_MAX 1024
 
-long milliseconds(lua_Number seconds) {
+/* Rounded up, so that nothing ends before its time: at least 1 for what is over
+ * 0, which to libcurl would mean its own default. */
+static long milliseconds(lua_Number seconds) {
   lua_Number exact = seconds * 1000;
   long whole = (long)exact;
   return (lua_Number)whole < exact ? whole + 1 : whole;
+}
+
+long check_ms(lua_State *L, int arg) {
+  lua_Number seconds = luaL_checknumber(L, arg);
+  luaL_argcheck(
+    L, seconds > 0 && seconds <= SECONDS_MAX, arg, "seconds over 0 expected"
+  );
+  return milliseconds(seconds);
 }
 
 /* Pushes an option and returns its type. */

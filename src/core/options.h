@@ -21,8 +21,7 @@ typedef struct options {
  * for wrong types and for numbers out of range. */
 const char *options_read(lua_State *L, options *o, const char **option);
 
-/* Rounded up, so that nothing ends before its time: at least 1 for what is over
- * 0, which to libcurl would mean its own default. */
-long milliseconds(lua_Number seconds);
+/* An argument that is a number of seconds over 0, in milliseconds. */
+long check_ms(lua_State *L, int arg);
 
 #endif
