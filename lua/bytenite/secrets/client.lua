@@ -3,6 +3,7 @@
 local apply = require "bytenite.secrets.plan.apply"
 local arguments = require "bytenite.secrets.arguments"
 local bulk = require "bytenite.secrets.bulk"
+local bulk_items = require "bytenite.secrets.bulk.items"
 local Call = require "bytenite.secrets.call"
 local config = require "bytenite.secrets.config"
 local core = require "bytenite.secrets.core"
@@ -20,14 +21,6 @@ local waiting = require "bytenite.secrets.waiting"
 
 ---@class bytenite.secrets.DeleteLimits: bytenite.secrets.Limits
 ---@field missing_ok boolean? a secret that is not there is a success with absent = true
-
----@class bytenite.secrets.Item
----@field secret bytenite.secrets.Secret
----@field secretKey bytenite.secrets.Credential
-
----@class bytenite.secrets.Ref
----@field secretType string
----@field id string
 
 ---@class bytenite.secrets.Receipt
 ---@field ok true
@@ -292,76 +285,17 @@ end
 
 -- Many at once ------------------------------------------------------------------------------------
 
----@return string? problem of an item of put_all
-local function item_problem(item)
-  if type(item) ~= "table" then return ("table expected, got %s"):format(type(item)) end
-  for name in next, item do
-    if name ~= "secret" and name ~= "secretKey" then
-      return ("unknown field %q (there are secret, secretKey)"):format(tostring(name))
-    end
-  end
-  local problem = record.problem(item.secret)
-  if problem then return problem end
-  local wanted = check_credential(item.secretKey)
-  if wanted then
-    return ("secretKey: %s expected, got %s"):format(wanted, arguments.type_name(item.secretKey))
-  end
-end
-
----@return string? problem of a reference of delete_all
-local function ref_problem(ref)
-  if type(ref) ~= "table" then return ("table expected, got %s"):format(type(ref)) end
-  for _, name in ipairs { "secretType", "id" } do
-    if type(ref[name]) ~= "string" then
-      return ("%s: string expected, got %s"):format(name, type(ref[name]))
-    end
-  end
-end
-
--- What an array holds is looked at before anything is sent.
-local function check_items(name, argument, items, problem_of)
-  if type(items) == "function" then return end
-  if type(items) ~= "table" then
-    arguments.misuse(("%s: %s: array or function expected, got %s"):format(name, argument,
-      arguments.type_name(items)), 1)
-  end
-  if #items == 0 and next(items) ~= nil then
-    arguments.misuse(("%s: %s: array expected, got a table of fields"):format(name, argument), 1)
-  end
-  for index = 1, #items do
-    local problem = problem_of(items[index])
-    if problem then
-      arguments.misuse(("%s: %s[%d]: %s"):format(name, argument, index, problem), 1)
-    end
-  end
-end
-
-local function invalid_item(op, problem)
-  return errors.new { kind = "invalid", op = op, message = problem }
-end
-
--- The caller may have changed the item since it was looked at.
-local function put_op(item)
-  if item_problem(item) then return "put" end
-  return errors.op("put", item.secret.secretType, item.secret.id)
-end
-
 local function put_item(way, item)
-  local problem = not way.undisturbed and item_problem(item)
-  if problem then return "put", nil, invalid_item("put", problem) end
+  local problem = not way.undisturbed and bulk_items.put_problem(item)
+  if problem then return "put", nil, bulk_items.invalid("put", problem) end
   local secret = item.secret
   local running = Call.new(way.client, way, "put", secret.secretType, secret.id)
   return running:op(), run_put(running, way.limits, secret, item.secretKey)
 end
 
-local function delete_op(ref)
-  if ref_problem(ref) then return "delete" end
-  return errors.op("delete", ref.secretType, ref.id)
-end
-
 local function delete_item(way, ref)
-  local problem = ref_problem(ref)
-  if problem then return "delete", nil, invalid_item("delete", problem) end
+  local problem = bulk_items.delete_problem(ref)
+  if problem then return "delete", nil, bulk_items.invalid("delete", problem) end
   local running = Call.new(way.client, way, "delete", ref.secretType, ref.id)
   return running:op(), running:start(way.limits):run(DELETE)
 end
@@ -375,11 +309,11 @@ end
 ---@return bytenite.secrets.Error? err only when nothing was started
 function Client:put_all(items, options, ...)
   check_client(self, "put_all")
-  check_items("put_all", "items", items, item_problem)
+  bulk_items.check("put_all", "items", items, bulk_items.put_problem)
   options = bulk.check_options(options, "put_all")
   arguments.no_more("put_all", ...)
   if self.problem then return nil, self.problem end
-  return bulk.run(self, items, options, put_op, put_item)
+  return bulk.run(self, items, options, bulk_items.put_op, put_item)
 end
 
 ---Removes many secrets, several at once.
@@ -389,11 +323,11 @@ end
 ---@return bytenite.secrets.Error? err only when nothing was started
 function Client:delete_all(refs, options, ...)
   check_client(self, "delete_all")
-  check_items("delete_all", "refs", refs, ref_problem)
+  bulk_items.check("delete_all", "refs", refs, bulk_items.delete_problem)
   options = bulk.check_options(options, "delete_all")
   arguments.no_more("delete_all", ...)
   if self.problem then return nil, self.problem end
-  return bulk.run(self, refs, options, delete_op, delete_item)
+  return bulk.run(self, refs, options, bulk_items.delete_op, delete_item)
 end
 
 ---Compares what is stored with what is desired. Changes nothing.
