@@ -244,6 +244,26 @@ describe("A client with wait", function()
       assert.is_false(is_readable(fd))
     end)
 
+    it("that is not readable for good when nobody takes what finished", function()
+      emulator:fail { op = "list", delay = 0.3 * faults.SLOW }
+      emulator:fail { op = "list", delay = 7 * faults.SLOW }
+      local lists = {}
+      start("forgotten", function() lists.forgotten = client:list() end)
+      start("slow", function() lists.slow = client:list() end)
+      local spun, calm, longest = false, core.monotonic(), 0
+      while threads.slow do
+        local now, readable = core.monotonic(), is_readable(fd)
+        if readable then spun, calm = true, now end
+        if spun then longest = math.max(longest, now - calm) end
+        if readable or now >= wakes then step "slow" else socket.sleep(0.01) end
+      end
+      assert.is_true(spun)
+      assert.is_true(longest > 0.5)
+      step "forgotten"
+      assert.same({ slow = {}, forgotten = {} }, lists)
+      assert.is_false(is_readable(fd))
+    end)
+
     it("which stays while anybody waits for it, and goes with the client", function()
       emulator:fail { op = "list", delay = 60 }
       local err

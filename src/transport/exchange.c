@@ -244,7 +244,7 @@ static void retire_connection(const exchange *x) {
 static void announce(exchange *x) {
   if (x->wakeup == NULL || x->announced) return;
   x->announced = true;
-  wakeup_add(x->wakeup);
+  x->era = wakeup_add(x->wakeup);
 }
 
 static void end(exchange *x, exchange_end how) {
@@ -296,7 +296,7 @@ void exchange_signal(exchange *x) {
 
 void exchange_free(exchange *x) {
   exchange_stop(x, EXCHANGE_CANCELLED);
-  if (x->announced) wakeup_take(x->wakeup);
+  if (x->announced) wakeup_take(x->wakeup, x->era);
   wakeup_release(x->wakeup);
   x->announced = false;
   x->wakeup = NULL;

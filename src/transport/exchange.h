@@ -56,6 +56,7 @@ typedef struct exchange {
   exchange_end stopped;         /* why a callback ended it */
   wakeup *wakeup;               /* told of its end, if somebody waits for it */
   bool announced;
+  unsigned era;                 /* in which it was */
 } exchange;
 
 /* Makes an empty exchange that takes no memory. */

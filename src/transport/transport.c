@@ -320,6 +320,7 @@ transport_event transport_wait(transport *t, long ms) {
 }
 
 long transport_patience(const transport *t) {
+  wakeup_look(t->wakeup, transport_now());
   if (t->wakeup->finished > 0) return 0;
   return time_to_wait(t, STALL_MS);
 }

@@ -115,8 +115,8 @@ typedef enum transport_event {
  * fails, all that was under way has ended. */
 transport_event transport_wait(transport *t, long ms);
 
-/* How long an event loop may wait for t->wakeup until it calls
- * transport_wait(t, 0) all the same. */
+/* How long an event loop that has just called transport_wait(t, 0) may wait for
+ * t->wakeup until it does so again all the same. */
 long transport_patience(const transport *t);
 
 /* Gives up what is under way and closes the connections. Idempotent. */

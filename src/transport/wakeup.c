@@ -1,11 +1,13 @@
 #include "wakeup.h"
 
 #include <poll.h>
-#include <stdint.h>
 #include <unistd.h>
 
 #include "fork.h"
 #include "memory.h"
+
+/* How long what is finished counts while nothing is added or taken. */
+#define COUNTS_MS 5000
 
 #ifdef __linux__
 
@@ -94,6 +96,7 @@ wakeup *wakeup_new(void) {
   wakeup *w = memory_alloc(sizeof *w);
   if (w == NULL) return NULL;
   w->references = 1;
+  w->quiet = -1;
   w->epoll = -1;
   w->event = -1;
   return w;
@@ -124,10 +127,22 @@ bool wakeup_renew(wakeup *w) {
   return true;
 }
 
-void wakeup_add(wakeup *w) {
+unsigned wakeup_add(wakeup *w) {
+  w->quiet = -1;
   if (w->finished++ == 0) set_event(w, true);
+  return w->era;
 }
 
-void wakeup_take(wakeup *w) {
+void wakeup_take(wakeup *w, unsigned era) {
+  if (era != w->era) return;
+  w->quiet = -1;
   if (--w->finished == 0) set_event(w, false);
+}
+
+void wakeup_look(wakeup *w, int64_t now) {
+  if (w->quiet < 0) w->quiet = now;
+  if (w->finished == 0 || now - w->quiet < COUNTS_MS) return;
+  w->finished = 0;
+  w->era++;
+  set_event(w, false);
 }
