@@ -299,6 +299,57 @@ describe("bytenite.secrets.core", function()
       end
     end)
 
+    local DISTURBANCES = {
+      collects = function(client, call) pcall(client.collect, client, call) end,
+      cancels = function(_, call) call:cancel() end,
+    }
+
+    for verb, disturb in pairs(DISTURBANCES) do
+      it("gives an answer to one when a finalizer " .. verb .. " a call anywhere in its collection",
+        function()
+          local calls = {
+            list = { nil, 5, true },
+            put = { RECORD, "key", 5, true },
+            authenticate = { emulator.api_key, 5, false, true },
+          }
+          local client = authorized_client()
+          for name, arguments in pairs(calls) do
+            local disturbed = 0
+            for skipped = 0, 20 do
+              local call = client[name](client, (table.unpack or unpack)(arguments, 1, 4))
+              client:poll({ call }, 5)
+              local collecting
+              local ok, value = with_finalizer(function()
+                if not collecting then return end
+                disturbed = disturbed + 1
+                disturb(client, call)
+              end, skipped, function()
+                collecting = true
+                local answer = client:collect(call)
+                collecting = false
+                return answer
+              end)
+              collecting = false
+              assert.is_true(not ok or value == nil or type(value) == "table")
+            end
+            assert.is_true(disturbed > 0)
+          end
+        end)
+    end
+
+    it("exposes all of a SecretString or nothing when a finalizer wipes it meanwhile", function()
+      local text = ("k"):rep(9000)
+      for skipped = 0, 5 do
+        local key = core.secret_from_string(text)
+        local ok, exposed = with_finalizer(function()
+          key:wipe()
+        end, skipped, function()
+          return key:expose()
+        end)
+        assert.is_true(not ok or exposed == text)
+      end
+    end)
+
     it("never sends a part of a key that a finalizer wipes during put", function()
       local wiped, sent = 0, 0
       local client = authorized_client()

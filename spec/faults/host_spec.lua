@@ -171,6 +171,40 @@ describe("A Lua state", function()
     end)
   end)
 
+  it("72: lets finalizers that it calls last find everything released", function()
+    local found = faults.child([[
+      local process = require "process"
+      local reader, writer = process.pipe()
+      local problem = sabotage.run(given.script:format(writer))
+      process.close(writer)
+      return problem or process.read(reader)
+    ]], { script = [[
+      local process = require "process"
+      local core, client, call, secret
+      local function look()
+        local refused = not pcall(client.list, client, nil, 1)
+          and not pcall(core.secret_from_string, "other")
+        call:cancel()
+        client:close()
+        local released = call:done() and #secret == 0 and tostring(client):find("closed", 1, true)
+        process.write(%d, refused and released and "released" or "something is left")
+      end
+      if newproxy then
+        kept = newproxy(true)
+        getmetatable(kept).__gc = look
+      else
+        kept = setmetatable({}, { __gc = look })
+      end
+      core = require "bytenite.secrets.core"
+      client = assert(core.client { base_url = "http://127.0.0.1:9", connect_timeout = 5,
+        max_response_bytes = 1048576 })
+      client:authorize "t"
+      call = client:list(nil, 5, true)
+      secret = core.secret_from_string "key"
+    ]] })
+    assert.are.equal("released", found)
+  end)
+
   it("76: of its own for each of 8 threads, which load the module at once, works", function()
     local server = faults.server { faults.honest(encrypt, 30) }
     local script = STATE:format(certificates.ca) .. ([[

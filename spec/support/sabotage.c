@@ -344,7 +344,8 @@ static int collect(lua_State *L) {
 }
 
 /* collect_starved(): collects garbage without memory, in a coroutine in which
- * Lua 5.2 to 5.4 need some to call a finalizer. They give the calls up. */
+ * Lua 5.2 to 5.4 need some to call a finalizer. 5.4 gives all these calls up,
+ * the others the first. */
 static int sabotage_collect_starved(lua_State *L) {
   lua_State *fresh = lua_newthread(L);
   starved.allocate = lua_getallocf(L, &starved.context);

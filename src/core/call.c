@@ -51,6 +51,11 @@ call *call_check(lua_State *L, int index) {
   return userdata_check(L, index, &call_type);
 }
 
+call *call_take(lua_State *L, int index) {
+  userdata_hand_over(L, index, &call_type);
+  return userdata_data(L, -1);
+}
+
 void call_perform(lua_State *L, exchange *x, transport *t, long ms) {
   call_hooks before = call_hooks_of(L);
   exchange_start(x, t, ms);
@@ -146,14 +151,16 @@ static int call_cancel(lua_State *L) {
   call *c = call_check(L, 1);
   if (c == NULL) return 0;
   exchange_free(&c->exchange);
-  if (!is_done(c)) c->exchange.end = EXCHANGE_CANCELLED;
+  c->exchange.end = EXCHANGE_CANCELLED;
+  if (c->kind == CALL_SIGNAL) userdata_free(L, 1); /* it is not collected */
   memory_burn_stack();
   return 0;
 }
 
 static int call_set(lua_State *L) {
   call *c = call_check(L, 1);
-  luaL_argcheck(L, c != NULL && c->kind == CALL_SIGNAL, 1, "signal expected");
+  if (c == NULL) return 0; /* nobody waits for it any more */
+  luaL_argcheck(L, c->kind == CALL_SIGNAL, 1, "signal expected");
   if (!is_done(c)) exchange_signal(&c->exchange);
   return 0;
 }
@@ -178,7 +185,7 @@ static const luaL_Reg methods[] = {
   {NULL, NULL},
 };
 
-static const luaL_Reg metamethods[] = {
+static const luaL_Reg none[] = {
   {NULL, NULL},
 };
 
@@ -188,6 +195,6 @@ static const luaL_Reg functions[] = {
 };
 
 void call_open(lua_State *L) {
-  userdata_register(L, &call_type, methods, metamethods);
+  userdata_register(L, &call_type, methods, none);
   luaL_setfuncs(L, functions, 0);
 }

@@ -39,6 +39,11 @@ call *call_push(
 /* The Call at this index, NULL when it was collected, or a Lua error. */
 call *call_check(lua_State *L, int index);
 
+/* Pushes a Call that stands for the exchange of the one at `index`, which is
+ * collected from now on: no finalizer can reach the exchange while its answer
+ * is read. NULL when one already has. */
+call *call_take(lua_State *L, int index);
+
 /* Runs the exchange to its end, at most `ms`, blocking in poll(2). A change of
  * the debug hook, which is how `lua` reports Ctrl-C, cancels it. */
 void call_perform(lua_State *L, exchange *x, transport *t, long ms);

@@ -192,7 +192,10 @@ static int core_redact(lua_State *L) {
   const char *text = luaL_checklstring(L, 1, &length);
   buffer *copy = scratch_push(L);
   const char *key = check_credential(L, 2, &secret_length);
-  if (copy == NULL || !buffer_append(copy, text, length)) return 0;
+  if (copy == NULL || !buffer_append(copy, text, length)) {
+    lua_pushnil(L);
+    return 1;
+  }
   redact(copy->data, length, key, secret_length);
   lua_pushlstring(L, copy->data, length);
   buffer_free(copy);

@@ -112,7 +112,8 @@ static int read_answer(lua_State *L, call *k) {
 }
 
 /* The results of an operation: its value and how many requests it took, or nil
- * and facts. The Call at `index` has done its duty. */
+ * and facts. The Call at `index`, which nothing else may know, for finalizers
+ * may run meanwhile, has done its duty. */
 static int collect(lua_State *L, call *k, int index) {
   lua_Integer sends = (lua_Integer)k->exchange.sends;
   int results = read_answer(L, k);
@@ -138,12 +139,20 @@ static int perform(lua_State *L, call *k, long ms, int start) {
   return 1;
 }
 
+static const authorization *check_token_set(lua_State *L) {
+  const authorization *token = &client_check_again(L)->authorization;
+  if (token->line == NULL) luaL_error(L, "no access token is set");
+  return token;
+}
+
 static call *push_authorized(
   lua_State *L, call_kind kind, http_method method, size_t answer_max
 ) {
-  call *k = call_push(L, kind, method, answer_max);
-  const authorization *token = &client_check_again(L)->authorization;
-  if (token->line == NULL) luaL_error(L, "no access token is set");
+  const authorization *token;
+  call *k;
+  (void)check_token_set(L);
+  k = call_push(L, kind, method, answer_max);
+  token = check_token_set(L); /* once more, for the client too */
   if (k == NULL) return NULL;
   k->exchange.authorization = *token;
   secret_retain(token->line);
@@ -171,12 +180,16 @@ int operation_list(lua_State *L) {
 int operation_delete(lua_State *L) {
   size_t type_length;
   size_t id_length;
-  const char *type = check_text(L, 2, &type_length);
-  const char *id = check_text(L, 3, &id_length);
-  long ms = check_ms(L, 4);
-  const char *problem = segment_problem(type, type_length);
+  const char *type;
+  const char *id;
+  const char *problem;
+  long ms;
   call *k;
   (void)client_check(L);
+  type = check_text(L, 2, &type_length);
+  id = check_text(L, 3, &id_length);
+  ms = check_ms(L, 4);
+  problem = segment_problem(type, type_length);
   if (problem != NULL) return answer_invalid(L, "secretType", problem);
   problem = segment_problem(id, id_length);
   if (problem != NULL) return answer_invalid(L, "id", problem);
@@ -214,12 +227,13 @@ static const char *write_put(
 }
 
 int operation_put(lua_State *L) {
-  long ms = check_ms(L, 4);
+  long ms;
   size_t length;
   call *k;
   const char *field;
   const char *problem;
   (void)client_check(L);
+  ms = check_ms(L, 4);
   luaL_checktype(L, 2, LUA_TTABLE);
   check_credential(L, 3, &length);
   lua_settop(L, 5);
@@ -247,10 +261,11 @@ static const char *write_key(lua_State *L, exchange *x) {
 }
 
 int operation_authenticate(lua_State *L) {
-  long ms = check_ms(L, 3);
+  long ms;
   call *k;
   const char *problem;
   (void)client_check(L);
+  ms = check_ms(L, 3);
   lua_settop(L, 5); /* so that what is pushed is not taken for an argument */
   k = call_push(L, CALL_TOKEN, HTTP_POST, ANSWER_MAX);
   if (k == NULL) return answer_no_memory(L);
@@ -293,5 +308,8 @@ int operation_collect(lua_State *L) {
   luaL_argcheck(
     L, k->exchange.end != EXCHANGE_RUNNING, 2, "it is still under way"
   );
-  return collect(L, k, 2);
+  lua_settop(L, 2);
+  k = call_take(L, 2);
+  luaL_argcheck(L, k != NULL, 2, "its answer was collected");
+  return collect(L, k, 3);
 }

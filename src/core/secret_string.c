@@ -12,14 +12,19 @@
 #define MASK "SecretString(****)"
 
 static void release(void *data) {
-  secret **s = data;
+  secret *const *s = data;
   secret_release(*s);
-  *s = NULL;
 }
 
 static const userdata_type secret_string_type = {
   "bytenite.SecretString", sizeof(secret *), release
 };
+
+/* Pushes an empty SecretString. Where it keeps its secret, so that what is put
+ * there is owned from the start; NULL when memory is short. */
+static secret **push_empty(lua_State *L) {
+  return userdata_push(L, &secret_string_type);
+}
 
 /* Its secret, or NULL when it was wiped. */
 static secret *check_secret(lua_State *L, int arg) {
@@ -68,11 +73,22 @@ static int secret_string__eq(lua_State *L) {
   return secret_string_equals(L);
 }
 
+/* Before 5.3 Lua may collect garbage before it copies the bytes, and then a
+ * finalizer may wipe the SecretString. */
 static int secret_string_expose(lua_State *L) {
   size_t length;
-  const char *bytes = bytes_of(check_secret(L, 1), &length);
+  const char *bytes;
+  secret **held;
+  secret *s;
+  (void)check_secret(L, 1);
+  held = push_empty(L);
+  s = check_secret(L, 1);
+  bytes = bytes_of(s, &length);
   if (bytes == NULL) luaL_error(L, "expose: this SecretString was wiped");
+  if (held == NULL) luaL_error(L, "not enough memory");
+  *held = secret_retain(s);
   lua_pushlstring(L, bytes, length);
+  userdata_free(L, -2);
   return 1;
 }
 
@@ -99,12 +115,6 @@ static int secret_string__concat(lua_State *L) {
 }
 
 /* --- where a SecretString comes from --- */
-
-/* Pushes an empty SecretString. Where it keeps its secret, so that what is put
- * there is owned from the start; NULL when memory is short. */
-static secret **push_empty(lua_State *L) {
-  return userdata_push(L, &secret_string_type);
-}
 
 static int push_result(lua_State *L, const char *problem) {
   if (problem == NULL) return 1;

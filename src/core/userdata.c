@@ -10,7 +10,8 @@ typedef struct block {
   max_align_t data[];
 } block;
 
-/* All of a state. Lua finalizes it last, for it is the oldest. */
+/* All that a state has of this shared object. Lua finalizes it after all of
+ * them, for it is older. */
 typedef struct holdings {
   block *first;
   bool closed;
@@ -113,7 +114,8 @@ void *userdata_push(lua_State *L, const userdata_type *type) {
   return u->block == NULL ? NULL : u->block->data;
 }
 
-/* What was made while the state is closed has no finalizer. */
+/* Of a userdata that is not finalized before the holdings, as one that is made
+ * while the state is closed, the block is gone. */
 static void *data_of(const box *u) {
   return u->block == NULL || u->holdings->closed ? NULL : u->block->data;
 }
@@ -128,6 +130,16 @@ void *userdata_check(lua_State *L, int arg, const userdata_type *type) {
 
 void *userdata_data(lua_State *L, int index) {
   return data_of(lua_touserdata(L, index));
+}
+
+void userdata_hand_over(lua_State *L, int index, const userdata_type *type) {
+  box *from = lua_touserdata(L, index);
+  box *to = lua_newuserdatauv(L, sizeof *to, 0);
+  to->holdings = from->holdings;
+  to->block = NULL;
+  luaL_setmetatable(L, type->name);
+  to->block = data_of(from) == NULL ? NULL : from->block;
+  from->block = NULL;
 }
 
 void userdata_free(lua_State *L, int index) {

@@ -1,11 +1,11 @@
 /* How every userdata type of this module is made.
  *
  * What a userdata stands for lies outside of Lua's memory, for it may have to
- * outlive it: Lua 5.4 needs memory to call a finalizer when the coroutine that
- * happens to run has no room for the call; where there is none it gives the
- * call up for good, and frees the userdata all the same. Sockets that libcurl
- * drives and secrets must not be lost with it, so each Lua state has a list of
- * them, and what is left is released when the state is closed. */
+ * outlive it: Lua 5.2 to 5.4 need memory to call a finalizer when the coroutine
+ * that happens to run has no room for the call; where there is none they give
+ * the call up for good, and free the userdata all the same. Sockets that
+ * libcurl drives and secrets must not be lost with it, so each Lua state has a
+ * list of them, and what is left is released when the state is closed. */
 #ifndef BYTENITE_USERDATA_H
 #define BYTENITE_USERDATA_H
 
@@ -28,7 +28,9 @@ void userdata_register(
 );
 
 /* Pushes a userdata; what it stands for, zeroed, or NULL when memory is short,
- * and then it stands for nothing. */
+ * and then it stands for nothing. Raises in finalizers that a state calls after
+ * it has released the rest. The collector does not see how large it is, so that
+ * what is large is freed as soon as it has served. */
 void *userdata_push(lua_State *L, const userdata_type *type);
 
 /* Whether the value at `index` is a userdata of this type. */
@@ -41,7 +43,11 @@ void *userdata_check(lua_State *L, int arg, const userdata_type *type);
 /* The same of a value that is known to be a userdata of this module. */
 void *userdata_data(lua_State *L, int index);
 
-/* Releases and frees what the userdata at `index` stands for. Idempotent. */
+/* Pushes a userdata that stands for what the one at `index` of this type stood
+ * for, which stands for nothing from now on. */
+void userdata_hand_over(lua_State *L, int index, const userdata_type *type);
+
+/* Releases and frees what a userdata of this module stands for. Idempotent. */
 void userdata_free(lua_State *L, int index);
 
 #endif
