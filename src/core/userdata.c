@@ -103,12 +103,20 @@ static block *new_block(holdings *h, const userdata_type *type) {
   return b;
 }
 
-void *userdata_push(lua_State *L, const userdata_type *type) {
-  holdings *h = get_holdings(L);
+/* One that stands for nothing yet. */
+static box *push_box(
+  lua_State *L, const holdings *h, const userdata_type *type
+) {
   box *u = lua_newuserdatauv(L, sizeof *u, 0);
   u->holdings = h;
   u->block = NULL;
   luaL_setmetatable(L, type->name);
+  return u;
+}
+
+void *userdata_push(lua_State *L, const userdata_type *type) {
+  holdings *h = get_holdings(L);
+  box *u = push_box(L, h, type);
   if (h->closed) luaL_error(L, "the Lua state is being closed");
   u->block = new_block(h, type);
   return u->block == NULL ? NULL : u->block->data;
@@ -134,10 +142,7 @@ void *userdata_data(lua_State *L, int index) {
 
 void userdata_hand_over(lua_State *L, int index, const userdata_type *type) {
   box *from = lua_touserdata(L, index);
-  box *to = lua_newuserdatauv(L, sizeof *to, 0);
-  to->holdings = from->holdings;
-  to->block = NULL;
-  luaL_setmetatable(L, type->name);
+  box *to = push_box(L, from->holdings, type);
   to->block = data_of(from) == NULL ? NULL : from->block;
   from->block = NULL;
 }

@@ -286,7 +286,7 @@ end
 -- Many at once ------------------------------------------------------------------------------------
 
 local function put_item(way, item)
-  local problem = not way.undisturbed and bulk_items.put_problem(item)
+  local problem = not way.undisturbed and bulk_items.problem(item)
   if problem then return "put", nil, bulk_items.invalid("put", problem) end
   local secret = item.secret
   local running = Call.new(way.client, way, "put", secret.secretType, secret.id)
@@ -309,7 +309,7 @@ end
 ---@return bytenite.secrets.Error? err only when nothing was started
 function Client:put_all(items, options, ...)
   check_client(self, "put_all")
-  bulk_items.check("put_all", "items", items, bulk_items.put_problem)
+  bulk_items.check("put_all", "items", items, bulk_items.problem)
   options = bulk.check_options(options, "put_all")
   arguments.no_more("put_all", ...)
   if self.problem then return nil, self.problem end

@@ -1,4 +1,4 @@
--- What put_all and delete_all are given: items to put, references of what to delete.
+-- What put_all, delete_all and plan are given: items, references of what to delete.
 
 local arguments = require "bytenite.secrets.arguments"
 local errors = require "bytenite.secrets.errors"
@@ -16,9 +16,10 @@ local check_credential = arguments.credential()
 
 local items = {}
 
----@return string? problem of an item of put_all
-function items.put_problem(item)
-  if type(item) ~= "table" then return ("table expected, got %s"):format(type(item)) end
+---@param keyless boolean? whether the secretKey may be absent
+---@return string? problem of the types and names of an item
+function items.problem(item, keyless)
+  if type(item) ~= "table" then return "table expected, got " .. arguments.type_name(item) end
   for name in next, item do
     if name ~= "secret" and name ~= "secretKey" then
       return ("unknown field %q (there are secret, secretKey)"):format(tostring(name))
@@ -26,6 +27,7 @@ function items.put_problem(item)
   end
   local problem = record.problem(item.secret)
   if problem then return problem end
+  if keyless and item.secretKey == nil then return end
   local wanted = check_credential(item.secretKey)
   if wanted then
     return ("secretKey: %s expected, got %s"):format(wanted, arguments.type_name(item.secretKey))
@@ -72,7 +74,7 @@ end
 -- The caller may have changed the item since it was looked at.
 ---@return string as Error.op
 function items.put_op(item)
-  if items.put_problem(item) then return "put" end
+  if items.problem(item) then return "put" end
   return errors.op("put", item.secret.secretType, item.secret.id)
 end
 

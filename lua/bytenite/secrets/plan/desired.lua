@@ -1,6 +1,7 @@
 -- What a plan is to lead to: the items that the user gives, checked and copied.
 
 local arguments = require "bytenite.secrets.arguments"
+local bulk_items = require "bytenite.secrets.bulk.items"
 local core = require "bytenite.secrets.core"
 local errors = require "bytenite.secrets.errors"
 local listing = require "bytenite.secrets.plan.listing"
@@ -13,22 +14,6 @@ local record = require "bytenite.secrets.record"
 local desired = {}
 
 -- Types and names ---------------------------------------------------------------------------------
-
----@return string? problem
-local function item_problem(item)
-  if type(item) ~= "table" then return "table expected, got " .. arguments.type_name(item) end
-  for name in pairs(item) do
-    if name ~= "secret" and name ~= "secretKey" then
-      return ("unknown field %q (there are secret, secretKey)"):format(tostring(name))
-    end
-  end
-  local problem = record.problem(item.secret)
-  if problem then return problem end
-  local wanted = item.secretKey ~= nil and arguments.credential()(item.secretKey)
-  if wanted then
-    return ("secretKey: %s expected, got %s"):format(wanted, arguments.type_name(item.secretKey))
-  end
-end
 
 -- An item that a hole hides would be missing, and with `prune` even be deleted.
 ---@return string? problem
@@ -97,7 +82,7 @@ function desired.read(given)
   local position = 0
   for raw in each(given) do
     position = position + 1
-    local misuse = item_problem(raw)
+    local misuse = bulk_items.problem(raw, true)
     if misuse then arguments.misuse(("plan: desired[%d]: %s"):format(position, misuse), 1) end
     local item, problem = read_item(raw, position)
     if item and first[item.address] then
