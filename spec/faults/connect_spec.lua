@@ -1,6 +1,7 @@
 -- No connection in the first place: rows 1 to 8 of the fault matrix. Nothing leaves, so nothing is
 -- ever ambiguous. Where a name has to misbehave, a process of its own has another getaddrinfo.
 
+local event_loop = require "event_loop"
 local faults = require "faults"
 local raw_server = require "raw_server"
 local socket = require "socket"
@@ -87,6 +88,109 @@ describe("A connection", function()
     local _, err, elapsed = faults.call("put", client)
     assert.are.equal("timeout", err.kind)
     faults.assert_in_time(elapsed, 0.3 * faults.SLOW)
+  end)
+end)
+
+-- Opens sockets of the host, on each of which a message waits. When that happens right after a
+-- connection of ours was given up, the first one gets its number.
+local function host_opener()
+  local listener = faults.keep(assert(socket.bind("127.0.0.1", 0)))
+  local host, port = listener:getsockname()
+  return function()
+    local opened = {}
+    for number = 1, 4 do
+      local near = faults.keep(assert(socket.connect(host, port)))
+      local far = faults.keep(assert(listener:accept()))
+      assert(far:send("a message to the host\n"))
+      opened[number] = { near = near, far = far }
+    end
+    return opened
+  end
+end
+
+local function assert_untouched(host_sockets)
+  for number, pair in ipairs(host_sockets) do
+    pair.near:settimeout(2)
+    pair.far:settimeout(2)
+    assert.are.equal("a message to the host", pair.near:receive("*l"), "socket " .. number)
+    assert.are.equal(9, pair.near:send("an answer"))
+    assert.are.equal("an answer", pair.far:receive(9), "socket " .. number)
+  end
+end
+
+describe("A socket of the host", function()
+  after_each(faults.clean_up)
+
+  local ENDS = {
+    ["the attempt timed out"] = { connect_timeout = 0.15 },
+    ["the call reached its deadline"] = { deadline = 0.3 },
+  }
+  for ending, options in pairs(ENDS) do
+    for _, op in ipairs(faults.OPS) do
+      it(("H1: stays as it is when it gets the number of one with which %s (%s)"):format(ending,
+        op), function()
+        local hole = blackhole("127.0.0.1")
+        local open_host_sockets = host_opener()
+        local slow = { retries = 0 }
+        for name, seconds in pairs(options) do
+          slow[name] = seconds * faults.SLOW
+        end
+        local client = faults.client("http://127.0.0.1:" .. hole.port, op, slow)
+        local _, err = faults.call(op, client)
+        assert.are.equal("timeout", err.kind)
+        local host_sockets = open_host_sockets()
+        faults.call(op, client)
+        assert_untouched(host_sockets)
+      end)
+    end
+  end
+
+  it("H1: stays as it is when it gets the number of one that was cancelled", function()
+    if not event_loop.works then return pending "PUC 5.1 has no loop mode" end
+    local hole = blackhole("127.0.0.1")
+    local open_host_sockets = host_opener()
+    local waits = 0
+    local client = faults.client("http://127.0.0.1:" .. hole.port, "list", {
+      wait = function()
+        waits = waits + 1
+        if waits > 1 then error("enough", 0) end
+      end,
+    })
+    assert.is_false(pcall(client.list, client))
+    local host_sockets = open_host_sockets()
+    assert.is_false(pcall(client.list, client))
+    assert_untouched(host_sockets)
+  end)
+
+  it("H1: stays as it is when it gets the number of one that lost to another address", function()
+    local hole = blackhole("::1", socket.tcp6)
+    faults.server({ faults.honest() }, { port = hole.port })
+    local untouched = faults.child([[
+      sabotage.resolve("two", "::1")
+      local socket = require "socket"
+      local listener = assert(socket.tcp())
+      assert(listener:bind("127.0.0.1", 0))
+      assert(listener:listen(4))
+      local _, port = listener:getsockname()
+      local client = faults.client(("http://service.test:%d"):format(given.port), "list",
+        { allow_http = true, retries = 0 })
+      assert(client:list())
+      local near, far = {}, {}
+      for number = 1, 4 do
+        near[number] = assert(socket.tcp())
+        assert(near[number]:connect("127.0.0.1", port))
+        far[number] = assert(listener:accept())
+        far[number]:send("a message to the host\n")
+      end
+      assert(client:list())
+      local count = 0
+      for number = 1, 4 do
+        near[number]:settimeout(2)
+        if near[number]:receive("*l") == "a message to the host" then count = count + 1 end
+      end
+      return count
+    ]], { port = hole.port })
+    assert.are.equal(4, untouched)
   end)
 end)
 

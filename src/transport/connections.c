@@ -10,43 +10,29 @@
 #define SOCK_CLOEXEC 0
 #endif
 
-#define DRAIN_PIECES 64
-
-bool connections_make_room(connections *c, size_t more) {
-  curl_socket_t *sockets;
-  if (more <= c->capacity - c->count) return true;
-  sockets = memory_grow(
-    c->sockets, c->count, &c->capacity, c->count + more, sizeof *sockets
-  );
-  if (sockets == NULL) return false;
-  c->sockets = sockets;
-  return true;
-}
-
 /* Close-on-exec, so that a host's child processes do not inherit it. */
 static curl_socket_t open_socket(
   void *context, curlsocktype purpose, struct curl_sockaddr *address
 ) {
-  connections *c = context;
-  curl_socket_t fd;
+  (void)context;
   (void)purpose;
-  if (!connections_make_room(c, 1)) return CURL_SOCKET_BAD;
-  fd = socket(
+  return socket(
     address->family, address->socktype | SOCK_CLOEXEC, address->protocol
   );
-  if (fd != CURL_SOCKET_BAD) c->sockets[c->count++] = fd;
-  return fd;
+}
+
+static connection *find_socket(const connections *c, curl_socket_t fd) {
+  size_t i;
+  for (i = 0; i < c->count; i++) {
+    if (c->used[i].fd == fd) return &c->used[i];
+  }
+  return NULL;
 }
 
 static int close_socket(void *context, curl_socket_t fd) {
   connections *c = context;
-  size_t i;
-  for (i = 0; i < c->count; i++) {
-    if (c->sockets[i] == fd) {
-      c->sockets[i] = c->sockets[--c->count];
-      break;
-    }
-  }
+  connection *closed = find_socket(c, fd);
+  if (closed != NULL) *closed = c->used[--c->count];
   return close(fd);
 }
 
@@ -66,39 +52,39 @@ CURLcode connections_watch(CURL *easy, connections *c) {
   return code;
 }
 
-static bool is_busy(
-  curl_socket_t fd, const struct pollfd *busy, size_t busy_count
-) {
+bool connections_make_room(connections *c, size_t more) {
+  connection *used;
+  if (more <= c->capacity - c->count) return true;
+  used = memory_grow(
+    c->used, c->count, &c->capacity, c->count + more, sizeof *used
+  );
+  if (used == NULL) return false;
+  c->used = used;
+  return true;
+}
+
+void connections_add(connections *c, curl_socket_t fd, int local_port) {
+  connection *entry = find_socket(c, fd);
+  if (entry == NULL) entry = &c->used[c->count++];
+  entry->fd = fd;
+  entry->local_port = local_port;
+}
+
+static bool has_input(curl_socket_t fd) {
+  char byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool connections_has_input(const connections *c, int local_port) {
   size_t i;
-  for (i = 0; i < busy_count; i++) {
-    if (busy[i].fd == fd) return true;
+  for (i = 0; i < c->count; i++) {
+    const connection *entry = &c->used[i];
+    if (entry->local_port == local_port && has_input(entry->fd)) return true;
   }
   return false;
 }
 
-/* libcurl closes a connection that it finds shut down and empty. */
-static void retire(curl_socket_t fd) {
-  char piece[4096];
-  int i;
-  (void)shutdown(fd, SHUT_RDWR);
-  for (i = 0; i < DRAIN_PIECES; i++) {
-    if (recv(fd, piece, sizeof piece, MSG_DONTWAIT) <= 0) return;
-  }
-}
-
-void connections_check_idle(
-  const connections *c, const struct pollfd *busy, size_t busy_count
-) {
-  size_t i;
-  for (i = 0; i < c->count; i++) {
-    char byte;
-    curl_socket_t fd = c->sockets[i];
-    if (is_busy(fd, busy, busy_count)) continue;
-    if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) retire(fd);
-  }
-}
-
 void connections_free(connections *c) {
-  memory_free(c->sockets, c->capacity * sizeof *c->sockets);
+  memory_free(c->used, c->capacity * sizeof *c->used);
   memset(c, 0, sizeof *c);
 }

@@ -1,32 +1,41 @@
 /* The sockets of a transport's connections, for what libcurl does not do about
- * them: close-on-exec, and a look at what came in while they were idle. */
+ * them: close-on-exec, and a look for bytes that came in while one was idle.
+ *
+ * Only sockets that have carried an exchange are remembered. From 7.88.0 to
+ * 8.1.2 libcurl closes a socket that never got connected without calling us
+ * (https://github.com/curl/curl/pull/11439), so that its number may belong to
+ * the host by now. */
 #ifndef BYTENITE_CONNECTIONS_H
 #define BYTENITE_CONNECTIONS_H
 
 #include <curl/curl.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+typedef struct connection {
+  curl_socket_t fd;
+  int local_port; /* by which libcurl names a connection to our callbacks */
+} connection;
+
 typedef struct connections {
-  curl_socket_t *sockets;
+  connection *used;
   size_t count;
   size_t capacity;
 } connections;
 
-/* Makes every connection of this handle, and of its copies, known to `c`. */
+/* Lets this handle and its copies open and close sockets through `c`. */
 CURLcode connections_watch(CURL *easy, connections *c);
 
-/* Makes room for so many more: a shortage while libcurl opens one would pass
- * for a server that cannot be reached. False when memory is short. */
+/* Makes room for `more` connections. False when memory is short. */
 bool connections_make_room(connections *c, size_t more);
 
-/* Ends the idle connections on which bytes came that nobody asked for: the next
- * request would take them for its answer. `busy` are the
- * sockets of exchanges under way. */
-void connections_check_idle(
-  const connections *c, const struct pollfd *busy, size_t busy_count
-);
+/* Remembers a connection that carried an exchange and is kept. There must be
+ * room for it. */
+void connections_add(connections *c, curl_socket_t fd, int local_port);
+
+/* True if bytes that nobody asked for wait on the kept connection with this
+ * local port: the next request would take them for its answer. */
+bool connections_has_input(const connections *c, int local_port);
 
 /* Forgets all sockets without closing them. */
 void connections_free(connections *c);

@@ -13,9 +13,6 @@
 #define TARGET_MAX (16 * 1024)
 #define HEAD_MAX (64 * 1024)
 
-/* Calls that start within this time count as started together. */
-#define TOGETHER_MS 10
-
 void exchange_init(exchange *x, http_method method, size_t answer_limit) {
   memset(x, 0, sizeof *x);
   x->method = method;
@@ -27,6 +24,13 @@ void exchange_init(exchange *x, http_method method, size_t answer_limit) {
 
 /* --- what libcurl calls; bytes are copied here and nothing else --- */
 
+/* True if the connection that libcurl chose holds bytes of no answer to this
+ * request: still in its socket, or decrypted already. */
+static bool has_input(const exchange *x) {
+  return connections_has_input(&x->transport->connections, x->local_port)
+    || cleanse_has_pending(x->easy);
+}
+
 /* The connection is there, and the request is about to be sent on it. */
 static int count_send(
   void *context, char *remote, char *local, int remote_port, int local_port
@@ -35,8 +39,8 @@ static int count_send(
   (void)remote;
   (void)local;
   (void)remote_port;
-  (void)local_port;
-  if (!x->stale && cleanse_has_pending(x->easy)) {
+  x->local_port = local_port;
+  if (!x->stale && has_input(x)) {
     x->stale = true;
     return CURL_PREREQFUNC_ABORT;
   }
@@ -186,19 +190,10 @@ static void leave(exchange *x) {
   x->transport = NULL;
 }
 
-/* Once for those that start together. */
-static void check_idle(transport *t, int64_t now) {
-  if (t->looked >= 0 && now - t->looked < TOGETHER_MS) return;
-  connections_check_idle(&t->connections, t->sockets, t->socket_count);
-  t->looked = now;
-}
-
 void exchange_start(exchange *x, transport *t, long timeout_ms) {
-  int64_t now = transport_now();
   enlist(x, t);
-  x->ends = now + timeout_ms;
+  x->ends = transport_now() + timeout_ms;
   transport_expect(t, x->ends);
-  check_idle(t, now);
   if (
     !request_begin(x, timeout_ms) || !transport_make_room(t)
     || curl_multi_add_handle(t->multi, x->easy) != CURLM_OK
@@ -234,11 +229,16 @@ static void settle_sends(exchange *x) {
 /* libcurl may keep a connection on which sending failed, and OpenSSL would then
  * write what is left of this request in place of the next one. Once it is shut
  * down, libcurl finds it dead. */
-static void retire_connection(const exchange *x) {
-  curl_socket_t fd = CURL_SOCKET_BAD;
-  if (x->code == CURLE_OK) return;
-  curl_easy_getinfo(x->easy, CURLINFO_ACTIVESOCKET, &fd);
-  if (fd != CURL_SOCKET_BAD) (void)shutdown(fd, SHUT_RDWR);
+static void settle_connection(const exchange *x) {
+  curl_socket_t kept = CURL_SOCKET_BAD;
+  if (x->local_port == 0) return; /* libcurl would name an earlier one */
+  curl_easy_getinfo(x->easy, CURLINFO_ACTIVESOCKET, &kept);
+  if (kept == CURL_SOCKET_BAD) return;
+  if (x->code == CURLE_OK) {
+    connections_add(&x->transport->connections, kept, x->local_port);
+  } else {
+    (void)shutdown(kept, SHUT_RDWR);
+  }
 }
 
 static void announce(exchange *x) {
@@ -269,7 +269,7 @@ void exchange_finish(exchange *x, CURLcode code) {
   if (curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK) {
     x->retry_after = wait > LONG_MAX ? LONG_MAX : (long)wait;
   }
-  retire_connection(x);
+  settle_connection(x);
   end(x, how_it_ended(x));
 }
 

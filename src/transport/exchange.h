@@ -38,7 +38,7 @@ typedef struct exchange {
   char detail[CURL_ERROR_SIZE]; /* libcurl's text, may be empty */
   long status;
   long retry_after;             /* seconds; 0 when not given */
-  bool stale;                   /* it was given a connection that held bytes */
+  bool stale;                   /* it gave up a connection that held bytes */
   unsigned sends;               /* requests that left, hidden ones included */
   bool framed;                  /* the answer said where it ends */
   long length;                  /* of its body, as it said; -1 if not */
@@ -50,6 +50,7 @@ typedef struct exchange {
   struct exchange *next;
   struct exchange *previous;
   CURL *easy;
+  int local_port;               /* of the connection that it was sent on */
   struct curl_slist headers[5];
   size_t head_bytes;
   bool head_complete;

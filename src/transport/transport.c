@@ -177,9 +177,8 @@ bool transport_enter(transport *t, bool *forked) {
 }
 
 bool transport_make_room(transport *t) {
-  size_t sockets = t->exchange_count * SOCKETS_EACH;
-  return room_for_sockets(t, sockets)
-    && connections_make_room(&t->connections, sockets);
+  return room_for_sockets(t, t->exchange_count * SOCKETS_EACH)
+    && connections_make_room(&t->connections, t->exchange_count);
 }
 
 /* --- driving --- */
@@ -305,7 +304,6 @@ transport_event transport_wait(transport *t, long ms) {
   int ready = 0;
   CURLMcode code;
   sigpipe_guard guard;
-  t->looked = NEVER;
   if (timeout > 0 || (ms == 0 && t->socket_count > 0)) {
     ready = poll(t->sockets, (nfds_t)t->socket_count, timeout);
     if (ready < 0 && errno == EINTR) return TRANSPORT_INTERRUPTED;

@@ -66,7 +66,6 @@ typedef struct transport {
   buffer agent;              /* User-Agent header line, or empty */
   ca_store ca;               /* the certificates of ca_file */
   connections connections;
-  int64_t looked;            /* when they were looked at, if nothing moved */
   struct pollfd *sockets;    /* those that libcurl waits for */
   size_t socket_count;
   size_t socket_capacity;
