@@ -94,7 +94,7 @@ describe("options of secrets.new", function()
       connect_timeout = "a number of seconds over 0, up to 3600,",
       deadline = "a number of seconds over 0, up to 3600,",
       ignore_env = "boolean",
-      max_response_bytes = "a whole number from 1 to 2147483648",
+      max_response_bytes = "a whole number from 1 to 1073741824",
       on_event = "function",
       proxy = "string",
       retries = "a whole number from 0 to 10",
@@ -128,14 +128,14 @@ describe("options of secrets.new", function()
       raises(("new: option retries: a whole number from 0 to 10 expected, got %s"):format(
         tostring(value)), { retries = value })
     end
-    for _, value in ipairs { 0, 2 ^ 31 + 1, 0.5 } do
-      raises(("new: option max_response_bytes: a whole number from 1 to 2147483648 expected, "
+    for _, value in ipairs { 0, 2 ^ 30 + 1, 0.5 } do
+      raises(("new: option max_response_bytes: a whole number from 1 to 1073741824 expected, "
         .. "got %s"):format(tostring(value)), { max_response_bytes = value })
     end
     for _, value in ipairs { 0, 10 } do
       assert.equal(value, new({ retries = value }):describe().retries.value)
     end
-    assert.truthy(new { max_response_bytes = 2 ^ 31 })
+    assert.truthy(new { max_response_bytes = 2 ^ 30 })
   end)
 
   it("raise for a scheme that is no word", function()

@@ -149,7 +149,7 @@ describe("bytenite.secrets.core", function()
         { "connect_timeout", 0 / 0, "option connect_timeout: out of range" },
         { "connect_timeout", math.huge, "option connect_timeout: out of range" },
         { "max_response_bytes", -1, "option max_response_bytes: out of range" },
-        { "max_response_bytes", 2 ^ 31 + 1, "option max_response_bytes: out of range" },
+        { "max_response_bytes", 2 ^ 30 + 1, "option max_response_bytes: out of range" },
       }
       for _, case in ipairs(cases) do
         local ok, message = pcall(core.client, options_of { [case[1]] = case[2] })

@@ -428,6 +428,26 @@ describe("An answer", function()
     -- A sanitizer keeps what was freed for a while.
     assert.is_true(result.growth <= 5 * MIB * faults.SLOW, result.growth .. " bytes")
   end)
+
+  -- Each empty array takes 36 bytes on its way through lua-cjson, which keeps the length of a text
+  -- in an int, and writes the long string beyond its buffer once that is negative.
+  it("H2: is over the limit when it holds more empty arrays than lua-cjson can count", function()
+    local times, each = 3000, 20000
+    local head = '{"secrets":[' .. '"' .. ("A"):rep(1000000) .. '",'
+    local length = #head + 3 * times * each + #"[]]}"
+    local server = faults.server {
+      { request, ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"):format(length) .. head,
+        flood(("[],"):rep(each), times), "[]]}", hold },
+    }
+    local result = faults.child([[
+      local client = faults.client(given.url, "list",
+        { max_response_bytes = 2 ^ 30, timeout = 60 * given.slow, deadline = 60 * given.slow })
+      local value, err = client:list()
+      return { value = value, kind = err.kind, attempts = err.attempts, hint = err.hint }
+    ]], { url = server.url, slow = faults.SLOW })
+    assert.are.same({ kind = "protocol", attempts = 1, hint = "ask for less with a filter, or allow "
+      .. "more with max_response_bytes" }, result)
+  end)
 end)
 
 -- When something comes within a millisecond before a transfer's time is up, libcurl forgets that it

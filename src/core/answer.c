@@ -76,13 +76,16 @@ static int broken(lua_State *L, exchange *x) {
   return 2;
 }
 
+static int too_large(lua_State *L, const exchange *x) {
+  return failure(L, x, "limit", "the answer is larger than allowed");
+}
+
 static int unanswered(lua_State *L, exchange *x) {
   switch (x->end) {
     case EXCHANGE_BROKEN: return broken(L, x);
     case EXCHANGE_INCOMPLETE:
       return failure(L, x, "incomplete", "the headers were cut off");
-    case EXCHANGE_TOO_LARGE:
-      return failure(L, x, "limit", "the answer is larger than allowed");
+    case EXCHANGE_TOO_LARGE: return too_large(L, x);
     case EXCHANGE_ENCODED:
       return failure(L, x, "encoded", "the answer is compressed");
     case EXCHANGE_CANCELLED: return failure(L, x, "cancelled", NULL);
@@ -186,6 +189,7 @@ static int check_json(lua_State *L, exchange *x, json_verdict verdict) {
   if (verdict == JSON_TOO_DEEP) {
     return failure(L, x, "form", "the answer is nested too deeply");
   }
+  if (verdict == JSON_TOO_LARGE) return too_large(L, x);
   return failure(L, x, "form", "the answer is not JSON");
 }
 

@@ -83,15 +83,22 @@ static int core_decode(lua_State *L) {
   const char *text = luaL_checklstring(L, 1, &length);
   buffer *copy = scratch_push(L);
   json_report report;
+  json_verdict verdict;
   if (copy == NULL || !buffer_append(copy, text, length)) {
     return luaL_error(L, "not enough memory");
   }
-  if (json_decode(L, copy, &report) == JSON_VALID) {
+  verdict = json_decode(L, copy, &report);
+  if (verdict == JSON_VALID) {
     lua_pushboolean(L, report.marks == 0 || json_restore(L));
     return 2;
   }
   if (copy->state != BUFFER_OK) luaL_error(L, "not enough memory");
+  buffer_free(copy);
   lua_pushnil(L);
+  if (verdict == JSON_TOO_LARGE) {
+    lua_pushliteral(L, "too large");
+    return 2;
+  }
   lua_pushliteral(L, "not JSON at byte ");
   lua_pushinteger(L, (lua_Integer)report.at + 1);
   lua_concat(L, 2);

@@ -1,6 +1,7 @@
 #include "json_decode.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <locale.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,6 +12,14 @@
 #include "json_encode.h"
 
 #define MARK_LENGTH 32
+
+/* What marking adds to a text: two quotes and the mark. */
+#define MARK_COST (MARK_LENGTH + 2)
+
+/* lua-cjson 2.1.0 keeps the length of a text in an int, and would write beyond
+ * the buffer that it takes for a longer one. It needs one byte more. */
+#define CJSON_MAX ((size_t)INT_MAX - 1)
+
 #define DOUBLE_DIGITS_MAX 320
 
 static const char decode_key = 'd';
@@ -60,13 +69,19 @@ static void mark_all(buffer *text, size_t marks) {
   marking m;
   json_report ignored;
   m.done = text->data;
-  buffer_init(&m.out, text->length + marks * (MARK_LENGTH + 2));
+  buffer_init(&m.out, text->length + marks * MARK_COST);
   (void)json_scan(text->data, text->length, &ignored, mark_place, &m);
   buffer_append(
     &m.out, m.done, (size_t)(text->data + text->length - m.done)
   );
   buffer_free(text);
   *text = m.out;
+}
+
+/* True if lua-cjson can take the text with all its marks. */
+static bool is_countable(const buffer *text, size_t marks) {
+  return text->length <= CJSON_MAX
+    && marks <= (CJSON_MAX - text->length) / MARK_COST;
 }
 
 /* --- decoding --- */
@@ -77,6 +92,7 @@ json_verdict json_decode(lua_State *L, buffer *text, json_report *report) {
   );
   int status;
   if (verdict != JSON_VALID) return verdict;
+  if (!is_countable(text, report->marks)) return JSON_TOO_LARGE;
   if (report->marks > 0) mark_all(text, report->marks);
   if (text->state != BUFFER_OK) return JSON_INVALID;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);

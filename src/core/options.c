@@ -4,7 +4,7 @@
 
 #include "authorization.h"
 
-#define LIST_MAX 2147483648.0
+#define LIST_MAX 1073741824.0
 #define CONNECTIONS 16
 #define CONNECTIONS_MAX 1024
 

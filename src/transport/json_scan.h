@@ -16,7 +16,8 @@ typedef enum json_verdict {
   JSON_VALID,
   JSON_INCOMPLETE, /* the text ends too early */
   JSON_INVALID,
-  JSON_TOO_DEEP
+  JSON_TOO_DEEP,
+  JSON_TOO_LARGE   /* json_decode alone: more than lua-cjson can count */
 } json_verdict;
 
 /* What the scanner tells of a text, besides the verdict. */

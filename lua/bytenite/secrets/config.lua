@@ -29,7 +29,7 @@ local proxy = require "bytenite.secrets.proxy"
 ---@field timeout number? seconds for one attempt, up to 3600, 15 by default
 ---@field deadline number? seconds for a call with waits and retries, up to 3600, 30 by default
 ---@field retries integer? 0 to 10, 2 by default
----@field max_response_bytes integer? for list, 1 to 2 GiB, 32 MiB by default
+---@field max_response_bytes integer? for list, 1 to 1 GiB, 32 MiB by default
 ---@field ca_file string? PEM file of CA certificates, read now; the system's by default
 ---@field ca_path string? directory of hashed CA certificates
 ---@field client_cert string? PEM file, read at each connection
@@ -94,7 +94,7 @@ local CHECKS = {
   connect_timeout = arguments.seconds(),
   deadline = arguments.seconds(),
   ignore_env = arguments.of_type("boolean"),
-  max_response_bytes = arguments.whole(1, 2 ^ 31),
+  max_response_bytes = arguments.whole(1, 2 ^ 30),
   on_event = arguments.of_type("function"),
   proxy = arguments.of_type("string"),
   retries = arguments.whole(0, 10),
