@@ -24,15 +24,35 @@ local function load_commands()
   return commands
 end
 
-local function interruption(command)
-  local message = "interrupted"
+local function broken_off(code, message, command)
   if command and command.writes and service.is_awaited() then
     message = message .. "; what was under way may have been applied all the same"
   end
-  return { code = exit.INTERRUPTED, message = message }
+  return exit.ending(code, message)
 end
 
----Runs the command and ends the process.
+-- The message handler: it runs while the stack still shows where the error was raised. Lua does not
+-- call it for memory errors, and it can fail itself, so that any value may come out of xpcall.
+local function add_trace(raised)
+  if exit.is_ending(raised) or exit.is_interrupt(raised) or exit.is_out_of_memory(raised) then
+    return raised
+  end
+  return (debug.traceback(tostring(raised), 2):gsub("\t", "  "))
+end
+
+-- Any value at all ends the command as a failure.
+local function ending_of(raised, command)
+  if exit.is_ending(raised) then return raised end
+  if exit.is_interrupt(raised) then
+    return broken_off(exit.INTERRUPTED, "interrupted", command)
+  elseif exit.is_out_of_memory(raised) then
+    return broken_off(exit.OTHER, "not enough memory", command)
+  end
+  return exit.ending(exit.OTHER, tostring(raised))
+end
+
+---Runs the command and ends the process. It raises an error only if it cannot report how the
+---command ended: no memory is left for that, or Ctrl-C comes meanwhile.
 ---@param words string[] of the command line
 function cli.main(words)
   local reader, command
@@ -48,22 +68,13 @@ function cli.main(words)
     return code or exit.OK
   end
 
-  local function ending_of(raised)
-    if exit.is_ending(raised) then return raised end
-    if exit.is_interrupt(raised) then return interruption(command) end
-    local trace = debug.traceback(tostring(raised), 2):gsub("\t", "  ")
-    return { code = exit.OTHER, message = trace }
-  end
-
-  local ok, result = xpcall(run, ending_of)
-  if not ok then
-    local ending = result
-    terminal.status(nil)
-    if ending.usage then io.stderr:write(reader:usage(words), "\n\n") end
-    if ending.message then terminal.note(ending.message) end
-    result = ending.code
-  end
-  os.exit(result, true)
+  local ok, result = xpcall(run, add_trace)
+  if ok then os.exit(result, true) end
+  local ending = ending_of(result, command)
+  terminal.status(nil)
+  if ending.usage then io.stderr:write(reader:usage(words), "\n\n") end
+  if ending.message then terminal.note(ending.message) end
+  os.exit(ending.code, true)
 end
 
 return cli

@@ -48,10 +48,18 @@ function exit.is_interrupt(value)
   return type(value) == "string" and value:find("interrupted!$") ~= nil
 end
 
----Raises Ctrl-C again, which pcall has caught like any error.
+---@param value any
+---@return boolean whether Lua or a C module raises this when memory runs out
+function exit.is_out_of_memory(value)
+  return type(value) == "string"
+    and (value:find("not enough memory$") or value:find("memory for buffer allocation$")) ~= nil
+end
+
+---Raises Ctrl-C and memory errors again after a pcall. Neither is a failure of the called function,
+---and a caller that takes it for one goes on without the result.
 ---@param raised any
-function exit.pass_interrupt(raised)
-  if exit.is_interrupt(raised) then error(raised, 0) end
+function exit.pass_on(raised)
+  if exit.is_interrupt(raised) or exit.is_out_of_memory(raised) then error(raised, 0) end
 end
 
 ---@param err bytenite.secrets.Error
@@ -106,17 +114,27 @@ function exit.words_of(err)
   return table.concat(lines, "\n  ")
 end
 
+---@param code integer
+---@param message string?
+---@return bytenite.secrets.cli.Ending
+function exit.ending(code, message)
+  -- os.exit takes nil for success.
+  return setmetatable({ code = code or exit.OTHER, message = message }, Ending)
+end
+
 ---Ends the command.
 ---@param code integer
 ---@param message string?
 function exit.fail(code, message)
-  error(setmetatable({ code = code, message = message }, Ending))
+  error(exit.ending(code, message))
 end
 
 ---Ends the command for what is wrong with its arguments.
 ---@param message string
 function exit.usage(message)
-  error(setmetatable({ code = exit.USAGE, message = message, usage = true }, Ending))
+  local ending = exit.ending(exit.USAGE, message)
+  ending.usage = true
+  error(ending)
 end
 
 ---The value of a call, or the end of the command with the call's Error.

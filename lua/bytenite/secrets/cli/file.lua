@@ -19,8 +19,8 @@ local text = require "bytenite.secrets.cli.text"
 
 local file = {}
 
-local function fail(path, problem)
-  exit.fail(exit.USAGE, text.clean(path) .. ": " .. text.clean(problem))
+local function fail(path, problem, code)
+  exit.fail(code or exit.USAGE, text.clean(path) .. ": " .. text.clean(problem))
 end
 
 local function contents_of(path)
@@ -118,7 +118,9 @@ function file.key(path, entry)
   else
     found, err = secrets.from_file(reference.file)
   end
-  if not found then fail(path, entry.where .. ": secretKey: " .. exit.message_of(err)) end
+  if not found then
+    fail(path, entry.where .. ": secretKey: " .. exit.message_of(err), exit.code_of(err))
+  end
   return found
 end
 

@@ -29,20 +29,23 @@ function key.define(command)
       :argname("N"):convert(values.whole(0, 65535)))
 end
 
+local function code_of(problem)
+  return exit.code_of({ kind = errors.kind_of_problem(problem, "config") })
+end
+
 local function named(option, word, secret, problem)
   if secret then return secret end
   local subject = NAMES_NOTHING[problem] and "what " .. option .. " names" or text.clean(word)
   if problem:find("read by others", 1, true) then problem = problem .. FILE_HINT end
-  exit.fail(exit.code_of({ kind = errors.kind_of_problem(problem, "config") }),
-    subject .. " " .. problem)
+  exit.fail(code_of(problem), subject .. " " .. problem)
 end
 
 -- A line of text, of which the end of the line is no part.
 local function from_stdin()
   terminal.wait_for_input(terminal.STDIN)
   local secret, problem = core.secret_from_fd(terminal.STDIN, true)
-  if not secret then exit.fail(exit.USAGE, "the key on standard input " .. problem) end
-  return secret
+  if secret then return secret end
+  exit.fail(code_of(problem), "the key on standard input " .. problem)
 end
 
 local function warn_of_newline(secret)

@@ -44,7 +44,7 @@ local ATTEMPTS = {
 local function require_argparse()
   local found, argparse = pcall(require, "argparse")
   if found then return argparse end
-  exit.pass_interrupt(argparse)
+  exit.pass_on(argparse)
   exit.fail(exit.OTHER, "lua-argparse is missing: apt-get install lua-argparse, or luarocks "
     .. "install argparse")
 end

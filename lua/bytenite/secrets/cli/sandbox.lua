@@ -16,9 +16,9 @@ local function copy(library)
   return copied
 end
 
--- Ctrl-C is not for the file to catch.
+-- The file must not catch Ctrl-C or memory errors.
 local function protect(ok, ...)
-  if not ok then exit.pass_interrupt((...)) end
+  if not ok then exit.pass_on((...)) end
   return ok, ...
 end
 
@@ -51,12 +51,15 @@ end
 ---@return string? problem when it does not run
 return function(code, path)
   local chunk, message = compile(code, "@" .. path, new_environment())
-  -- What it is near to may be a key that lacks a quotation mark.
-  if not chunk then return nil, (message:gsub(" near .*", "")) end
+  if not chunk then
+    exit.pass_on(message)
+    -- What it is near to may be a key that lacks a quotation mark.
+    return nil, (message:gsub(" near .*", ""))
+  end
   local jit = rawget(_G, "jit")
   if jit then jit.off(chunk, true) end -- compiled code would not notice Ctrl-C
   local ok, value = pcall(chunk)
   if ok then return value end
-  exit.pass_interrupt(value)
+  exit.pass_on(value)
   return nil, tostring(value)
 end

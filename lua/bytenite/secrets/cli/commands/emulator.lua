@@ -22,7 +22,7 @@ end
 local function require_emulator()
   local found, module = pcall(require, "bytenite.secrets.emulator")
   if found then return module end
-  exit.pass_interrupt(module)
+  exit.pass_on(module)
   exit.fail(exit.OTHER, tostring(module))
 end
 

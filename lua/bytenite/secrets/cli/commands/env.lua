@@ -26,8 +26,12 @@ end
 
 -- The value stays out of Lua's strings.
 local function is_set(name)
-  local value = secrets.from_env(name)
-  if value then value:wipe() end
+  local value, err = secrets.from_env(name)
+  if value then
+    value:wipe()
+  elseif err.kind == "memory" then -- the variable may be set all the same
+    exit.check(nil, err)
+  end
   return value ~= nil
 end
 
