@@ -194,6 +194,8 @@ memscan: ## look for secrets that are left in memory, here and with other client
 
 .PHONY: torture torture-short
 torture: setup-test ## let every allocation and system call fail, also under the sanitizers
+	@$(MAKE) --no-print-directory -s core emulator
+	@SPEC_STRIDE=7 $(MAKE) --no-print-directory -s spec SPECS=spec/cli/memory_spec.lua
 	@spec/torture/run long
 
 torture-short: setup-test # the same in about a minute, with one in 40 of OpenSSL's allocations

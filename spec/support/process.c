@@ -167,6 +167,16 @@ static int process_ready(lua_State *L) {
   return 1;
 }
 
+/* redirect(fd, path): from now on it is that file, emptied unless fd is 0. */
+static int process_redirect(lua_State *L) {
+  int fd = (int)luaL_checkinteger(L, 1);
+  int flags = fd == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC;
+  int opened = check(L, open(luaL_checkstring(L, 2), flags, 0600));
+  check(L, dup2(opened, fd));
+  close(opened);
+  return 0;
+}
+
 /* read(fd) -> what is there, at most 64 KiB; "" at the end */
 static int process_read(lua_State *L) {
   char bytes[65536];
@@ -203,6 +213,7 @@ static const luaL_Reg functions[] = {
   {"pipe", process_pipe},
   {"read", process_read},
   {"ready", process_ready},
+  {"redirect", process_redirect},
   {"setenv", process_setenv},
   {"spawn", process_spawn},
   {"spawn_on_terminal", process_spawn_on_terminal},

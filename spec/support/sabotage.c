@@ -355,6 +355,43 @@ static int sabotage_collect_starved(lua_State *L) {
   return 0;
 }
 
+/* Of the state whose allocations fail by number. */
+static struct {
+  lua_Alloc allocate;
+  void *context;
+  lua_Integer count;
+  lua_Integer first;
+  lua_Integer last;
+} numbered;
+
+static void *allocate_numbered(
+  void *context, void *block, size_t old, size_t wanted
+) {
+  if (wanted > 0 && (block == NULL || wanted > old)) {
+    numbered.count++;
+    if (numbered.count >= numbered.first && numbered.count <= numbered.last) {
+      return NULL;
+    }
+  }
+  return numbered.allocate(context, block, old, wanted);
+}
+
+/* starve(first, last): from now on counts this state's allocations, and lets
+ * number first to last fail. Not to be called twice. */
+static int sabotage_starve(lua_State *L) {
+  numbered.first = luaL_checkinteger(L, 1);
+  numbered.last = luaL_checkinteger(L, 2);
+  numbered.allocate = lua_getallocf(L, &numbered.context);
+  lua_setallocf(L, allocate_numbered, numbered.context);
+  return 0;
+}
+
+/* allocations() -> how many there were since starve */
+static int sabotage_allocations(lua_State *L) {
+  lua_pushinteger(L, numbered.count);
+  return 1;
+}
+
 #define THREADS_MAX 16
 
 /* threads(n, script) -> problem or nil: n of them at once, each with a state
@@ -383,6 +420,7 @@ static int sabotage_threads(lua_State *L) {
 
 static const luaL_Reg functions[] = {
   {"alarms", sabotage_alarms},
+  {"allocations", sabotage_allocations},
   {"break_pipes", sabotage_break_pipes},
   {"collect_starved", sabotage_collect_starved},
   {"default_sigpipe", sabotage_default_sigpipe},
@@ -392,6 +430,7 @@ static const luaL_Reg functions[] = {
   {"run", sabotage_run},
   {"sigpipe", sabotage_sigpipe},
   {"slice", sabotage_slice},
+  {"starve", sabotage_starve},
   {"stop", sabotage_stop},
   {"threads", sabotage_threads},
   {NULL, NULL},
