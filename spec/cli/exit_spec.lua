@@ -186,4 +186,14 @@ describe("Standard output", function()
         through("COMMAND " .. words .. " >/dev/full; echo $?"))
     end
   end)
+
+  it("F15: that is full is a failure for help and completion too", function()
+    for _, words in ipairs {
+      "--help", "-h", "list --help", "put s3/a -h", "completion --help", "completion bash",
+      "completion zsh", "completion fish",
+    } do
+      assert.are.equal("bytenite-secrets: standard output: No space left on device\n1\n",
+        through("COMMAND " .. words .. " >/dev/full; echo $?"))
+    end
+  end)
 end)

@@ -82,6 +82,7 @@ local COMMANDS = {
   ["put"] = { "put", "s3/new", "--access-key", "AK", input = "MARKER\n", status = 0 },
   ["apply of JSON"] = { "apply", "a.json", "--yes", file = JSON, status = 0 },
   ["apply of Lua"] = { "apply", "a.lua", "--yes", file = LUA, status = 0 },
+  ["help"] = { "put", "--help", status = 0 },
   ["a wrong option"] = { "list", "--no-such-option", status = 2 },
 }
 

@@ -40,7 +40,7 @@ local function add_trace(raised)
   return (debug.traceback(tostring(raised), 2):gsub("\t", "  "))
 end
 
--- Any value at all ends the command as a failure.
+-- Any value but an Ending ends the command as a failure.
 local function ending_of(raised, command)
   if exit.is_ending(raised) then return raised end
   if exit.is_interrupt(raised) then

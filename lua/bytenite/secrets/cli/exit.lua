@@ -129,6 +129,11 @@ function exit.fail(code, message)
   error(exit.ending(code, message))
 end
 
+---Ends the command as a success, with nothing left to write.
+function exit.done()
+  error(exit.ending(exit.OK))
+end
+
 ---Ends the command for what is wrong with its arguments.
 ---@param message string
 function exit.usage(message)

@@ -1,6 +1,7 @@
 -- Reads the command line. lua-argparse does it; help, usage and shell completion come from there.
 
 local exit = require "bytenite.secrets.cli.exit"
+local output = require "bytenite.secrets.cli.output"
 
 local NAME = "bytenite-secrets"
 
@@ -68,11 +69,31 @@ local function epilog_of(examples)
     table.concat(examples, "\n   "))
 end
 
+-- argparse itself would print and exit with 0 even if nothing could be written.
+local function show(words)
+  output.write(words)
+  output.flush()
+  exit.done()
+end
+
+local function add_help(command)
+  command:add_help { action = function() show(command:get_help() .. "\n") end }
+end
+
+local function add_completion(root)
+  local command = root:command("completion", "Output a shell completion script.",
+    epilog_of(COMPLETION_EXAMPLES))
+  add_help(command)
+  command:argument("shell", "The shell to output a completion script for.")
+    :choices { "bash", "zsh", "fish" }
+    :action(function(_, _, shell) show(root["get_" .. shell .. "_complete"](root)) end)
+end
+
 ---@class bytenite.secrets.cli.Parser
 local Parser = {}
 Parser.__index = Parser
 
----Reads the words of a command line; ends the program for help and completion.
+---Reads the words of a command line. Writes help and completion itself, and ends the command then.
 ---@param words string[]
 ---@return table options values of arguments and options by name; `command` is the command's name
 function Parser:parse(words)
@@ -93,6 +114,7 @@ local parser = {}
 function parser.new(commands)
   local root = require_argparse()(NAME, DESCRIPTION, EPILOG)
   root:command_target("command"):help_max_width(80)
+  add_help(root)
   function root.error(_, message)
     exit.usage(message)
   end
@@ -100,10 +122,11 @@ function parser.new(commands)
   for _, command in ipairs(commands) do
     local part = root:command(command.name, command.description or command.summary,
       epilog_of(command.examples)):summary(command.summary)
+    add_help(part)
     command.define(part)
     parts[command.name] = part
   end
-  root:add_complete_command { epilog = epilog_of(COMPLETION_EXAMPLES) }
+  add_completion(root)
   return setmetatable({ root = root, parts = parts }, Parser)
 end
 
