@@ -211,9 +211,11 @@ describe("an answer", function()
     it("tells why it is none", function()
       assert_facts({
         reason = "refused", status = 200, code = 404, description = "long", requestId = "r-1",
+        words = "envelope",
       }, delete([[{"ok":false,"requestId":"r-1","message":"short",
         "error":{"code":404,"message":"middle","description":"long"}}]]))
-      assert_facts({ reason = "refused", status = 200, code = 7, description = "middle" },
+      assert_facts({ reason = "refused", status = 200, code = 7, description = "middle",
+        words = "envelope" },
         put('{"message":"short","error":{"code":"7","message":"middle","description":""}}'))
       assert_facts({ reason = "refused", status = 200, code = 3, description = "short" },
         put('{"message":"short","error":{"code":3.0}}'))
@@ -287,9 +289,9 @@ describe("an answer", function()
       local bodies = {
         { [[{"ok":false,"requestId":"r-1","message":"short",
           "error":{"code":5,"message":"middle","description":"long"}}]],
-          { code = 5, description = "long", requestId = "r-1" } },
+          { code = 5, description = "long", requestId = "r-1", words = "envelope" } },
         { '{"code":5,"message":"not there","details":[]}',
-          { code = 5, description = "not there" } },
+          { code = 5, description = "not there", words = "grpc" } },
         { '{"error":"text","message":"other"}', { description = "other" } },
         { "<html><body>Bad Gateway</body></html>", {} },
         { "upstream connect error", {} },
@@ -309,6 +311,38 @@ describe("an answer", function()
             end
             assert_facts(expected, operation(case[1], status))
           end
+        end
+      end
+    end)
+
+    it("A1: under a status of failure tells the service's words from a gateway's", function()
+      local bodies = {
+        ['{"ok":false,"error":{"code":404}}'] = "envelope",
+        ['{"ok":null,"requestId":"","error":{"code":"5","more":1}}'] = "envelope",
+        ['{"error":{"code":404,"message":"m","description":""}}'] = "envelope",
+        ['{"code":16,"message":"m"}'] = "grpc",
+        ['{"code":"5","message":"m","details":[{"@type":"x"}]}'] = "grpc",
+        ['{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}'] = false,
+        ['{"ok":true,"requestId":"r","error":{"code":404,"description":"d"}}'] = false,
+        ['{"ok":"false","requestId":"r","error":{"code":404,"description":"d"}}'] = false,
+        ['{"ok":false,"requestId":"r","error":"not found"}'] = false,
+        ['{"ok":false,"requestId":"r","error":{"message":"m","description":"d"}}'] = false,
+        ['{"ok":false,"requestId":5,"error":{"code":{}}}'] = false,
+        ['{"code":5,"message":"Not Found","details":[]}'] = false,
+        ['{"code":5,"message":"","details":[]}'] = false,
+        ['{"code":5,"details":[]}'] = false,
+        ['{"code":5,"message":"m","details":null}'] = false,
+        ['{"code":5,"message":"m","error":"m"}'] = false,
+        ['{"code":0,"message":"m","details":[]}'] = false,
+        ['{"code":17,"message":"m","details":[]}'] = false,
+        ['{"code":404,"message":"m"}'] = false,
+        ['{"message":"m"}'] = false,
+        ["{}"] = false,
+      }
+      for body, words in pairs(bodies) do
+        for _, operation in pairs(OPERATIONS) do
+          local _, facts = operation(body, 404)
+          assert.equal(words or nil, facts.words, body)
         end
       end
     end)

@@ -16,7 +16,7 @@ end
 
 local REASONS = set "curl incomplete limit encoded memory status form refused"
 local FACTS =
-  set "reason detail curl sends status retry_after code description requestId"
+  set "reason detail curl sends status retry_after code description requestId words"
 local KINDS = set [[unauthorized forbidden not_found conflict rejected rate_limited unavailable
   server timeout network tls protocol memory]]
 
@@ -91,6 +91,7 @@ local function check_facts(facts)
   assert(facts.retry_after == nil or is_integer(facts.retry_after, 1, math.maxinteger))
   assert(facts.code == nil or is_integer(facts.code, -1000000000, 1000000000))
   assert((facts.reason == "curl") == (facts.curl ~= nil))
+  assert(facts.words == nil or facts.words == "envelope" or facts.words == "grpc")
   if facts.reason == "status" then assert(status >= 300) end
   if facts.reason == "form" or facts.reason == "refused" then
     assert(status >= 200 and status <= 299)

@@ -7,6 +7,8 @@
 #include "redact.h"
 
 #define DESCRIPTION_MAX 2048
+#define GRPC_CODE_MAX 16
+#define ROUTER_MESSAGE "Not Found"
 
 static const char inexact_key = 'i';
 
@@ -134,17 +136,93 @@ static bool copy_text(
   return true;
 }
 
-/* Codes come as numbers, or as strings as protojson writes an int64. */
-static void copy_code(lua_State *L, int from, int target) {
-  lua_Number code;
+/* Reads the code of the table at `from`; false when it has none. Codes come as
+ * numbers, or as strings as protojson writes an int64. */
+static bool read_code(lua_State *L, int from, long *code) {
+  lua_Number value;
   lua_getfield(L, from, "code");
-  code = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : 0.5;
+  value = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : 0.5;
   lua_pop(L, 1);
-  if (code > -1e9 && code < 1e9 && code == (lua_Number)(long)code) {
-    lua_pushinteger(L, (lua_Integer)(long)code);
-    lua_setfield(L, target, "code");
-  }
+  if (!(value > -1e9 && value < 1e9)) return false;
+  *code = (long)value;
+  return value == (lua_Number)*code;
 }
+
+static void copy_code(lua_State *L, int from, int target) {
+  long code;
+  if (!read_code(L, from, &code)) return;
+  lua_pushinteger(L, (lua_Integer)code);
+  lua_setfield(L, target, "code");
+}
+
+/* --- who wrote the body of a failure --- */
+
+static bool is_absent(lua_State *L, int index) {
+  return lua_isnil(L, index) || lua_islightuserdata(L, index);
+}
+
+static bool is_true(lua_State *L, int index) {
+  return lua_isboolean(L, index) && lua_toboolean(L, index);
+}
+
+static bool has_member(lua_State *L, int table, const char *name, int type) {
+  bool has;
+  lua_getfield(L, table, name);
+  has = lua_type(L, -1) == type;
+  lua_pop(L, 1);
+  return has;
+}
+
+static int count_members(lua_State *L, int table) {
+  int count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    count++;
+    lua_pop(L, 1);
+  }
+  return count;
+}
+
+/* True if the table at `body` is the service's envelope of a failure. Other
+ * gateways also send an `error` with a code and a message. So `ok` must be
+ * false or, where protojson leaves it out, the body must have a member that is
+ * the envelope's alone. */
+static bool is_envelope(lua_State *L, int body) {
+  int error = lua_gettop(L) + 1;
+  bool is = false;
+  long code;
+  lua_getfield(L, body, "error");
+  lua_getfield(L, body, "ok");
+  if (lua_istable(L, error) && read_code(L, error, &code)) {
+    is = is_absent(L, -1)
+      ? has_member(L, body, "requestId", LUA_TSTRING)
+        || has_member(L, error, "description", LUA_TSTRING)
+      : lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+  }
+  lua_pop(L, 2);
+  return is;
+}
+
+/* True if the table at `body` is a gRPC status of the service. A status has a
+ * code, a message, maybe details, and nothing else. The gateway's router sends
+ * one too, for a path that the service does not have. */
+static bool is_grpc_status(lua_State *L, int body) {
+  int optional = has_member(L, body, "details", LUA_TTABLE) ? 1 : 0;
+  const char *message;
+  bool is;
+  long code;
+  if (!read_code(L, body, &code) || code < 1 || code > GRPC_CODE_MAX) {
+    return false;
+  }
+  if (count_members(L, body) != 2 + optional) return false;
+  lua_getfield(L, body, "message");
+  message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  is = *message != '\0' && strcmp(message, ROUTER_MESSAGE) != 0;
+  lua_pop(L, 1);
+  return is;
+}
+
+/* --- the body of a failure --- */
 
 /* Adds to the facts on top what the failure's body, a table at `body`, says:
  * the envelope, or a bare gRPC status. */
@@ -163,6 +241,11 @@ static void copy_details(lua_State *L, exchange *x, int body) {
   lua_pop(L, 1);
   if (!described) copy_text(L, x, body, "message", facts, "description");
   copy_text(L, x, body, "requestId", facts, "requestId");
+  if (is_envelope(L, body)) {
+    set_text(L, "words", "envelope");
+  } else if (is_grpc_status(L, body)) {
+    set_text(L, "words", "grpc");
+  }
 }
 
 /* A failure by its status: the body may be JSON, or anything else. */
@@ -215,14 +298,6 @@ static int decode_object(lua_State *L, exchange *x, json_report *report) {
     return failure(L, x, "form", "the answer is not a JSON object");
   }
   return 0;
-}
-
-static bool is_absent(lua_State *L, int index) {
-  return lua_isnil(L, index) || lua_islightuserdata(L, index);
-}
-
-static bool is_true(lua_State *L, int index) {
-  return lua_isboolean(L, index) && lua_toboolean(L, index);
 }
 
 /* Whether the object on top says of itself that it is no success: by an `ok`

@@ -12,6 +12,9 @@
  *   status       of the answer, if any
  *   retry_after  seconds, if the server said so
  *   code, description, requestId   of the failure's body, if it has them
+ *   words        "envelope" or "grpc": the service itself wrote the body of
+ *                the failure, in this form. Missing if a router, a proxy or a
+ *                login page may have written it
  *   field        the argument, with reason "invalid"
  */
 #ifndef BYTENITE_ANSWER_H
