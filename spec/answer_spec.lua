@@ -65,7 +65,8 @@ describe("an answer", function()
 
   describe("to list", function()
     it("may be empty in four ways", function()
-      for _, body in ipairs { "{}", '{"secrets":null}', '{"secrets":[]}', '{"nextPage":""}' } do
+      for _, body in ipairs { "{}", '{"secrets":null}', '{"secrets":[]}',
+        '{"secrets":[],"nextPage":""}' } do
         local records, sends = list(body)
         assert.same({}, records)
         assert.is_nil(getmetatable(records))
@@ -89,7 +90,14 @@ describe("an answer", function()
         assert.equal(details.code, facts.code)
         assert.equal(details.description, facts.description)
       end
-      assert.same({}, (list '{"ok":true,"error":null}'))
+      assert.same({}, (list '{"ok":true,"error":null,"secrets":[]}'))
+    end)
+
+    it("A6: of something else that answers with JSON is told from an empty list", function()
+      for _, body in ipairs { '{"status":"UP"}', '{"ok":true}', '{"nextPage":""}', '{"a":null}',
+        '{"Secrets":[]}', '{"error":null}', '{"items":[],"count":0}' } do
+        assert_form('the answer has no "secrets"', list(body))
+      end
     end)
 
     it("gives the records as they came, unknown fields and all", function()
@@ -389,7 +397,7 @@ describe("an answer", function()
 
     it("may not be larger than its limit", function()
       local function body_of(bytes)
-        return '{"ok":true,"token":"t","x":"' .. ("x"):rep(bytes - 30) .. '"}'
+        return '{"ok":true,"secrets":[],"token":"t","x":"' .. ("x"):rep(bytes - 43) .. '"}'
       end
       for name, operation in pairs(OPERATIONS) do
         local limit = name == "list" and LIST_LIMIT or OTHER_LIMIT
@@ -404,7 +412,7 @@ describe("an answer", function()
 
     it("that is compressed is refused, for nobody asked for that", function()
       for _, operation in pairs(OPERATIONS) do
-        local body = '{"ok":true,"token":"t"}'
+        local body = '{"ok":true,"secrets":[],"token":"t"}'
         for _, coding in ipairs { "gzip", "br", "identity, gzip" } do
           assert_facts({ reason = "encoded", status = 200, detail = "the answer is compressed" },
             operation(body, 200, { ["Content-Encoding"] = coding }))

@@ -4,9 +4,10 @@ local service = require "service"
 
 local KEY = "wJalrXUtnFEMI-bPxRfiCYEXAMPLEKEY"
 local RECORD = { id = "my-key", secretType = "s3" }
-local OK = '{"ok":true}' -- good for put and delete, and an empty list
+local OK = '{"ok":true,"secrets":[]}' -- good for put and delete, and an empty list
 local GONE = '{"ok":false,"error":{"code":404}}'
 local LINES = "HTTP/1.1 200 OK\r\n"
+local LENGTH = ("Content-Length: %d\r\n\r\n"):format(#OK)
 local FOREVER = math.huge
 
 local request, reset, hold = raw_server.request, raw_server.reset, raw_server.hold
@@ -87,7 +88,7 @@ describe("a server that is broken", function()
     end)
 
     it("within a body of known length", function()
-      local err = check_broken { request, LINES .. "Content-Length: 11\r\n\r\n" .. OK:sub(1, 10) }
+      local err = check_broken { request, LINES .. LENGTH .. OK:sub(1, -2) }
       assert.matches("^curl 18: ", err.cause)
       assert.matches("the answer broke off", err.message)
     end)
@@ -100,14 +101,15 @@ describe("a server that is broken", function()
 
     it("within a chunked body", function()
       local head = LINES .. "Transfer-Encoding: chunked\r\n\r\n"
-      for _, body in ipairs { "", "b", "b\r\n", "b\r\n" .. OK:sub(1, 7), "b\r\n" .. OK .. "\r\n",
-        "b\r\n" .. OK .. "\r\n0" } do
+      local size = ("%x"):format(#OK)
+      local chunk = size .. "\r\n" .. OK .. "\r\n"
+      for _, body in ipairs { "", size, size .. "\r\n", chunk:sub(1, 11), chunk, chunk .. "0" } do
         check_broken { request, head .. body }
       end
     end)
 
     it("with RST instead of an end", function()
-      check_broken { request, LINES .. "Content-Length: 11\r\n\r\n{", raw_server.wait(0.02), reset }
+      check_broken { request, LINES .. LENGTH .. "{", raw_server.wait(0.02), reset }
     end)
 
     it("after an interim answer", function()
@@ -163,7 +165,7 @@ describe("a server that is broken", function()
     it("as one has to", function()
       check_foreign { request, "HTTP/1.1 1000 Much\r\n\r\n" .. OK }
       check_foreign { request, LINES .. "Content-Length: -5\r\n\r\n" .. OK }
-      check_foreign { request, LINES .. "X: a\0b\r\nContent-Length: 11\r\n\r\n" .. OK }
+      check_foreign { request, LINES .. "X: a\0b\r\n" .. LENGTH .. OK }
     end)
 
     it("when it is asked for TLS, which is tried twice and never sends a thing", function()
@@ -306,7 +308,7 @@ describe("a server that is broken", function()
 
     it("more than a byte now and then", function()
       check_timeout { request, drip(answer(200, OK), 0.05) }
-      check_timeout({ request, LINES .. "Content-Length: 11\r\n\r\n", drip(OK, 0.05) }, 200)
+      check_timeout({ request, LINES .. LENGTH, drip(OK, 0.05) }, 200)
     end)
 
     it("after 101, for which nobody asked", function()

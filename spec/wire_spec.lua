@@ -335,7 +335,7 @@ describe("on the wire", function()
     local script = {}
     for _ = 1, 8 do
       script[#script + 1] = raw_server.request
-      script[#script + 1] = raw_server.answer(200, '{"ok":true,"token":"t"}')
+      script[#script + 1] = raw_server.answer(200, '{"ok":true,"secrets":[],"token":"t"}')
     end
     local server = raw_server.start { script }
     servers[1] = server

@@ -384,6 +384,7 @@ int answer_list(lua_State *L, exchange *x) {
   json_report report;
   bool echoed;
   bool empty;
+  bool other;
   int pushed = check_answer(L, x);
   if (pushed > 0) return pushed;
   echoed = contains(&x->answer, "secretKey");
@@ -391,8 +392,10 @@ int answer_list(lua_State *L, exchange *x) {
   if (pushed > 0) return pushed;
   lua_getfield(L, -1, "secrets");
   empty = is_absent(L, -1);
+  other = lua_isnil(L, -1) && count_members(L, lua_gettop(L) - 1) > 0;
   lua_insert(L, -2);
   if (is_refusal(L, empty)) return refused(L, x, report.marks > 0);
+  if (other) return failure(L, x, "form", "the answer has no \"secrets\"");
   lua_pop(L, 1);
   if (lua_type(L, -1) == LUA_TSTRING) json_restore(L);
   if (empty) {
