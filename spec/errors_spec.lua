@@ -7,7 +7,7 @@ local function classify(fields)
 end
 
 local function of_status(status)
-  return classify { reason = "status", status = status, sends = 1 }
+  return classify { reason = "status", status = status, words = "envelope", sends = 1 }
 end
 
 local function of_curl(code, sends)
@@ -131,9 +131,26 @@ describe("bytenite.secrets.errors", function()
         [3] = "rejected", [0] = "rejected", [500] = "rejected", [-1] = "rejected" }
       for code, kind in pairs(kinds) do
         assert.same({ kind = kind, retryable = false, ambiguous = false },
-          classify { reason = "refused", status = 200, code = code, sends = 1 })
+          classify { reason = "refused", status = 200, code = code, words = "envelope", sends = 1 })
       end
       assert.equal("rejected", classify({ reason = "refused", status = 200, sends = 1 }).kind)
+    end)
+
+    it("takes a 404 in words that are not the service's for protocol, and final", function()
+      for _, facts in ipairs { { reason = "status", status = 404 },
+        { reason = "refused", status = 200, code = 404 },
+        { reason = "refused", status = 200, code = 5 } } do
+        facts.sends = 1
+        assert.is_true(errors.is_doubtful(facts))
+        assert.same({ kind = "protocol", retryable = false, ambiguous = false }, classify(facts))
+        for _, words in ipairs { "envelope", "grpc" } do
+          facts.words = words
+          assert.is_false(errors.is_doubtful(facts))
+          assert.equal("not_found", classify(facts).kind)
+        end
+      end
+      assert.is_false(errors.is_doubtful { reason = "status", status = 403 })
+      assert.is_false(errors.is_doubtful { reason = "refused", status = 200 })
     end)
 
     it("takes an answer that broke off for none, although libcurl sees nothing wrong", function()
@@ -241,13 +258,25 @@ describe("bytenite.secrets.errors", function()
     end)
 
     it("tells a missing secret from an address that is none of the service", function()
-      local facts = { reason = "status", status = 404 }
-      local missing = errors.from_facts("delete s3/a", facts, totals { verb = "delete" })
-      local elsewhere = errors.from_facts("list", facts, totals())
+      local facts = { reason = "status", status = 404, words = "envelope" }
+      local delete = totals { verb = "delete" }
+      local missing = errors.from_facts("delete s3/a", facts, delete)
       assert.matches("no such secret", missing.message)
       assert.matches("secretType and id", missing.hint)
-      assert.not_matches("no such secret", elsewhere.message)
-      assert.matches("base_url", elsewhere.hint)
+      local by_a_router = { reason = "status", status = 404 }
+      for _, elsewhere in ipairs { errors.from_facts("list", facts, totals()),
+        errors.from_facts("list", by_a_router, totals()),
+        errors.from_facts("delete s3/a", by_a_router, delete) } do
+        assert.matches("nothing at this address %(HTTP 404%)", elsewhere.message)
+        assert.matches("base_url", elsewhere.hint)
+      end
+    end)
+
+    it("says what was found out after the exchange, before the server's own words", function()
+      local err = errors.from_facts("delete s3/a", { reason = "status", status = 404,
+        description = "no route", finding = "it is still there" }, totals { verb = "delete" })
+      assert.equal("delete s3/a: the service has nothing at this address (HTTP 404; it is still "
+        .. "there): no route", err.message)
     end)
 
     it("names the purpose of an exchange that was made for another one", function()

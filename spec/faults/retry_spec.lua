@@ -8,6 +8,7 @@ local raw_server = require "raw_server"
 local secrets = require "bytenite.secrets"
 
 local request = raw_server.request
+local GONE = raw_server.answer(404, '{"ok":false,"error":{"code":404}}')
 local encrypt = raw_server.tls(certificates.good)
 
 local emulator, client, events
@@ -139,7 +140,7 @@ describe("A service that dies", function()
   end
 
   it("25: on a kept connection while it removes leads to absent = true", function()
-    local receipt = assert(hidden("delete", raw_server.answer(404, "{}")))
+    local receipt = assert(hidden("delete", GONE))
     assert.is_true(receipt.absent)
     assert.are.equal(2, events[#events - 1].sends)
   end)
@@ -183,7 +184,7 @@ describe("A service that dies", function()
 
   it("25: on a kept connection while it removes, and once more in a handshake, leads to absent",
     function()
-      local gone = { encrypt, request, raw_server.answer(404, "{}") }
+      local gone = { encrypt, request, GONE }
       local receipt = assert(half_hidden("delete", { raw_server.skip(50) }, gone))
       assert.is_true(receipt.absent)
     end)

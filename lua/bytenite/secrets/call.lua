@@ -59,12 +59,12 @@ end
 ---@field with_token boolean? it is sent with the access token
 ---@field check (fun(call: table): bytenite.secrets.Error?)? what keeps it from being sent; asked
 --- before a token exchange, which would be for nothing
----@field absent (fun(facts: table): any)? the value of a call that gets 404 after an attempt that
---- may have been applied, or at all with call.missing_ok
+---@field absent (fun(call: table, facts: table): any, bytenite.secrets.Error?)? what a call returns
+--- that gets 404 after an attempt that may have been applied, or at all with call.missing_ok
 
 -- Besides what `new` and `start` set, a call has: secret and key, of a put; missing_ok, of a
 -- delete; token, the number of the one that it is sent with, or authorized, with one that was
--- given; purpose, of an exchange that is not the whole call.
+-- given; purpose, of exchanges that are not what the user asked for.
 
 ---@param client bytenite.secrets.Client
 ---@param waiting table how it waits, see waiting.lua
@@ -227,10 +227,11 @@ local function on_behalf(self, err)
   return err
 end
 
--- Whether a failure means that the secret is not there any more, or that it need not be.
-local function is_gone(self, operation, facts)
-  return operation.absent and errors.classify(facts) == "not_found"
-    and (self.ambiguous or self.missing_ok)
+-- True if a call may be done although its answer is a failure: its record may be gone, and that is
+-- all it wants.
+local function may_be_done(self, operation, facts)
+  if not operation.absent or not (self.ambiguous or self.missing_ok) then return false end
+  return errors.is_doubtful(facts) or errors.classify(facts) == "not_found"
 end
 
 ---Makes attempts until one succeeds or no further one makes sense.
@@ -249,7 +250,11 @@ function Call:run(operation)
     local now = core.monotonic()
     if now >= self.ends then return nil, self:out_of_time() end
     local value, facts = attempt(self, operation, now)
-    if value == nil and is_gone(self, operation, facts) then value = operation.absent(facts) end
+    if value == nil and may_be_done(self, operation, facts) then
+      local err
+      value, err = operation.absent(self, facts)
+      if err then return nil, err end
+    end
     if value ~= nil then
       local budget = client.budget
       if budget.left < BUDGET then refund(budget, self.retried) end
@@ -266,6 +271,21 @@ function Call:run(operation)
       return nil, errors.from_facts(self:op(), facts, self)
     end
   end
+end
+
+---Runs another operation in the middle of this call's own, within the same deadline. Its attempts
+---and sends count as the call's.
+---@param operation bytenite.secrets.Operation one that only reads
+---@param purpose string
+---@return any value
+---@return bytenite.secrets.Error? err
+function Call:run_nested(operation, purpose)
+  local retried, ambiguous = self.retried, self.ambiguous
+  self.purpose = purpose
+  local value, err = self:run(operation)
+  self.retried, self.ambiguous, self.purpose = retried, ambiguous, nil
+  if err then err.ambiguous = ambiguous end
+  return value, err
 end
 
 return Call

@@ -26,7 +26,7 @@ local waiting = require "bytenite.secrets.waiting"
 ---@field ok true
 ---@field requestId string?
 ---@field message string?
----@field absent true? of delete: the secret was not there
+---@field absent true? of delete: the secret is not there, and this answer did not remove it
 
 ---@class bytenite.secrets.Client every method raises when the client is closed or an argument is of
 --- a wrong type, and returns nil and an Error for whatever else goes wrong
@@ -138,6 +138,36 @@ local PUT = {
   end,
 }
 
+-- The Error of a delete whose answer says "not found" in words that are not the service's own.
+local function unconfirmed(call, facts, finding)
+  facts.finding = finding
+  return errors.from_facts(call:op(), facts, call)
+end
+
+-- Why a listing of its type does not confirm that a secret is gone; nil if it does.
+---@return string?
+local function finding_in(list, id)
+  for _, secret in ipairs(list) do
+    if secret.id == id then return "the secret is still stored" end
+    if type(secret.id) ~= "string" then return "the listing has a record without an id" end
+  end
+end
+
+-- Settles a "not found" that anything on the way to the service may have written: the listing shows
+-- whether the secret is still stored.
+local function look_for(call, facts)
+  local list, err = call:run_nested(LIST, "listing the secrets")
+  if list then
+    local finding = finding_in(list, call.id)
+    if finding then return nil, unconfirmed(call, facts, finding) end
+    return { ok = true, absent = true }
+  end
+  if err.kind == "cancelled" then return nil, err end
+  local failure = unconfirmed(call, facts, err.message:sub(#err.op + #": " + 1))
+  failure.retryable = err.retryable
+  return nil, failure
+end
+
 local DELETE = {
   with_token = true,
   writes = true,
@@ -147,7 +177,8 @@ local DELETE = {
   check = function(call)
     return invalid_address(call)
   end,
-  absent = function(facts)
+  absent = function(call, facts)
+    if errors.is_doubtful(facts) then return look_for(call, facts) end
     return { ok = true, absent = true, requestId = facts.requestId }
   end,
 }

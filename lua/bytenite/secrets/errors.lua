@@ -8,7 +8,7 @@ local core = require "bytenite.secrets.core"
 ---| "invalid" a value that cannot be sent; nothing was sent
 ---| "unauthorized" 401
 ---| "forbidden" 403
----| "not_found" 404
+---| "not_found" 404, in the service's own words
 ---| "conflict" 409, 412, or a plan gone stale
 ---| "rejected" any other 4xx, or a 200 that says it failed
 ---| "rate_limited" 429
@@ -141,6 +141,17 @@ local function kind_of_status(status)
   return "protocol"
 end
 
+---True if a failure says "not found" in words that are not the service's own. A router, a proxy or
+---a web firewall may have written them, so they tell nothing about a secret.
+---@param facts table
+---@return boolean
+function errors.is_doubtful(facts)
+  local kind
+  if facts.reason == "status" then kind = STATUS_KINDS[facts.status] end
+  if facts.reason == "refused" then kind = REFUSAL_KINDS[facts.code] end
+  return kind == "not_found" and facts.words == nil
+end
+
 ---What a failed exchange's facts (see answer.h in the sources) amount to.
 ---@param facts table
 ---@return bytenite.secrets.ErrorKind kind
@@ -148,7 +159,9 @@ end
 ---@return boolean ambiguous for a write
 function errors.classify(facts)
   local reason, sent = facts.reason, (facts.sends or 0) > 0
-  if reason == "status" then
+  if errors.is_doubtful(facts) then
+    return "protocol", false, false
+  elseif reason == "status" then
     local status = facts.status
     return kind_of_status(status), RETRYABLE_STATUS[status] or false,
       AMBIGUOUS_STATUS[status] or status < 200 or status > 599
@@ -259,25 +272,37 @@ function errors.config(text, hint)
 end
 
 -- Only a delete names a secret that the service looks up.
-local function is_misdirected(kind, totals)
-  return kind == "not_found" and (totals.verb ~= "delete" or totals.purpose ~= nil)
+local function is_misdirected(kind, facts, totals)
+  return errors.is_doubtful(facts)
+    or kind == "not_found" and (totals.verb ~= "delete" or totals.purpose ~= nil)
+end
+
+-- The parts of an Error's message that stand in parentheses.
+local function details_of(facts)
+  local details = {}
+  if facts.reason == "status" then
+    details[1] = ("HTTP %d"):format(facts.status)
+  elseif facts.detail then
+    details[1] = errors.clean(facts.detail)
+  elseif facts.reason == "refused" and facts.code then
+    details[1] = ("code %d"):format(facts.code)
+  end
+  details[#details + 1] = facts.finding
+  return details
 end
 
 -- The sentence of an error that an exchange's facts tell of.
 local function describe(kind, facts, totals)
   if kind == "invalid" then return facts.field .. " " .. facts.detail end
   local text = TEXTS[kind]
-  if is_misdirected(kind, totals) then text = "the service has nothing at this address" end
+  if is_misdirected(kind, facts, totals) then text = "the service has nothing at this address" end
   if facts.reason == "incomplete" or (kind == "network" and facts.status) then
     text = "the answer broke off"
   end
   if totals.purpose then text = totals.purpose .. ": " .. text end
-  if facts.reason == "status" then
-    text = ("%s (HTTP %d)"):format(text, facts.status)
-  elseif facts.detail then
-    text = ("%s (%s)"):format(text, errors.clean(facts.detail))
-  elseif facts.reason == "refused" and facts.code then
-    text = ("%s (code %d)"):format(text, facts.code)
+  local details = details_of(facts)
+  if #details > 0 then
+    text = ("%s (%s)"):format(text, table.concat(details, "; "))
   elseif facts.reason == "refused" and not facts.description then
     text = text .. " and does not say why"
   end
@@ -287,7 +312,7 @@ end
 
 -- What to do next, where the kind alone does not say it.
 local function hint_of(kind, facts, totals)
-  if is_misdirected(kind, totals) then return HINTS.protocol end
+  if is_misdirected(kind, facts, totals) then return HINTS.protocol end
   if facts.reason == "limit" then
     return "ask for less with a filter, or allow more with max_response_bytes"
   end
@@ -296,7 +321,7 @@ end
 
 ---Makes an Error of a failed exchange's facts.
 ---@param op string
----@param facts table
+---@param facts table of answer.h; finding: words on what was found out after the exchange
 ---@param totals { attempts: integer, sends: integer, ambiguous: boolean?, verb: string?,
 --- purpose: string? } a call; purpose: what the exchange is for, where op does not say it
 ---@return bytenite.secrets.Error
