@@ -172,8 +172,10 @@ describe("annotations list every option of", function()
       { unknown = 1 })
   end)
 
-  it("bulk calls", function()
+  it("bulk calls, and of delete_all", function()
     check_options("bytenite.secrets.BulkOptions", client.put_all, client, {}, { unknown = 1 })
+    check_options("bytenite.secrets.DeleteBulkOptions", client.delete_all, client, {},
+      { unknown = 1 })
   end)
 
   it("plan", function()

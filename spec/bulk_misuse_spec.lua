@@ -62,10 +62,10 @@ describe("Many at once, misused,", function()
     end)
 
     it("for options", function()
-      for _, name in ipairs { "put_all", "delete_all" } do
+      for name, deletes in pairs { put_all = "", delete_all = "missing_ok, " } do
         raises("options: table expected, got number", name, {}, 16)
-        raises('unknown option "parallel" (there are concurrency, deadline, on_progress, '
-          .. "stop_on_error)", name, {}, { parallel = 4 })
+        raises('unknown option "parallel" (there are concurrency, deadline, ' .. deletes
+          .. "on_progress, stop_on_error)", name, {}, { parallel = 4 })
         local wanted = "option concurrency: a whole number from 1 to 256 expected, got "
         raises(wanted .. "0", name, {}, { concurrency = 0 })
         raises(wanted .. "257", name, {}, { concurrency = 257 })
@@ -79,6 +79,8 @@ describe("Many at once, misused,", function()
           { stop_on_error = 1 })
         raises("too many arguments", name, {}, {}, nil)
       end
+      raises("option missing_ok: boolean expected, got string", "delete_all", {},
+        { missing_ok = "yes" })
     end)
 
     it("for what is malformed in an array, wherever it stands", function()

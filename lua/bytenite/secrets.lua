@@ -106,7 +106,7 @@ end
 
 ---As client:delete_all.
 ---@param refs bytenite.secrets.Ref[]|fun(): bytenite.secrets.Ref?
----@param options bytenite.secrets.BulkOptions?
+---@param options bytenite.secrets.DeleteBulkOptions?
 ---@return bytenite.secrets.Report?
 ---@return bytenite.secrets.Error? err
 function secrets.delete_all(refs, options, ...)

@@ -128,6 +128,14 @@ describe("delete", function()
       assert.matches("\r\27%[K%[#+%] 3/3\r\27%[Kbytenite%-secrets: 3 done, 0 failed\n$", screen)
     end)
 
+    it("A1: forgives no token exchange that finds nothing under --missing-ok", function()
+      emulator:fail { op = "authenticate", status = 404, times = 9 }
+      local result = command.run { "delete", "--yes", "--missing-ok", "s3/a", "s3/b" }
+      assert.are.equal(4, result.status)
+      assert.matches("0 done, 2 failed", result.stderr)
+      assert.are.equal("a b c/d", ids())
+    end)
+
     it("forgives what is not there under --missing-ok", function()
       local result = command.run { "delete", "--yes", "--missing-ok", "s3/a" , "s3/x", "s3/b" }
       assert.are.same({ status = 0, stdout = "", stderr = "" }, result)

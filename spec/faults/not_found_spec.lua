@@ -500,6 +500,19 @@ describe("A1: a bulk delete", function()
     return table.concat(found, " ")
   end
 
+  it("with missing_ok names the secrets that are still stored", function()
+    local refs = { RECORD, { secretType = "s3", id = "never" }, OTHERS[1], OTHERS[2] }
+    service.fail("delete", { status = 404, headers = HTML, body = "<html>", times = 3 })
+    local report = assert(client:delete_all(refs, { missing_ok = true, concurrency = 1 }))
+    assert.equal("protocol absent protocol ok", outcomes(report))
+    assert.same({ false, 2, 2 }, { report.ok, report.done, report.failed })
+    assert.matches("still stored", report.results[1].err.message)
+    assert.equal(2, #emulator:secrets())
+    report = assert(client:delete_all(refs, { missing_ok = true }))
+    assert.equal("ok absent ok absent", outcomes(report))
+    assert.same({}, emulator:secrets())
+  end)
+
   it("looks again after attempts that may have been applied", function()
     service.fail("delete", { status = 502 })
     service.fail("delete", { status = 404, body = "" })

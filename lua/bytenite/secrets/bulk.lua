@@ -15,6 +15,9 @@ local errors = require "bytenite.secrets.errors"
 ---@field on_progress (fun(done: integer, total: integer?))? called after each item; total is nil
 --- when the items come from a function
 
+---@class bytenite.secrets.DeleteBulkOptions: bytenite.secrets.BulkOptions
+---@field missing_ok boolean? a secret that is not there is a success with absent = true
+
 ---@class bytenite.secrets.Result
 ---@field ok boolean
 ---@field op string as Error.op
@@ -33,6 +36,11 @@ local OPTIONS = {
   deadline = arguments.seconds(),
   on_progress = arguments.of_type("function"),
 }
+
+local DELETE_OPTIONS = { missing_ok = arguments.of_type("boolean") }
+for name, check in pairs(OPTIONS) do
+  DELETE_OPTIONS[name] = check
+end
 
 local IDLE = 1 -- seconds that the driver waits at most before it looks around
 
@@ -269,6 +277,13 @@ function bulk.check_options(options, name)
   return (arguments.options(options, OPTIONS, name, 1)) -- a tail call would leave out a level
 end
 
+---@param options bytenite.secrets.DeleteBulkOptions?
+---@param name string of the public function
+---@return bytenite.secrets.DeleteBulkOptions never nil
+function bulk.check_delete_options(options, name)
+  return (arguments.options(options, DELETE_OPTIONS, name, 1))
+end
+
 -- Whether no function of a user is called while it runs, which could change an item.
 local function is_undisturbed(client, items, options)
   local settings = client.settings
@@ -285,7 +300,7 @@ end
 ---Operates on all items.
 ---@param client bytenite.secrets.Client
 ---@param items any[]|fun(): any
----@param options bytenite.secrets.BulkOptions
+---@param options bytenite.secrets.DeleteBulkOptions
 ---@param name_of fun(item: any): string the op of an item
 ---@param operate fun(way: table, item: any): string, bytenite.secrets.Receipt?,
 --- bytenite.secrets.Error? in a worker: op, receipt, err
@@ -304,6 +319,7 @@ function bulk.run(client, items, options, name_of, operate)
     operate = operate,
     stop_on_error = options.stop_on_error,
     on_progress = options.on_progress,
+    missing_ok = options.missing_ok, -- of deletes
     limits = { ends = options.deadline and core.monotonic() + options.deadline },
     taken = 0, -- items that were begun
     done = 0,

@@ -328,6 +328,7 @@ local function delete_item(way, ref)
   local problem = bulk_items.delete_problem(ref)
   if problem then return "delete", nil, bulk_items.invalid("delete", problem) end
   local running = Call.new(way.client, way, "delete", ref.secretType, ref.id)
+  running.missing_ok = way.missing_ok
   return running:op(), running:start(way.limits):run(DELETE)
 end
 
@@ -349,13 +350,13 @@ end
 
 ---Removes many secrets, several at once.
 ---@param refs bytenite.secrets.Ref[]|fun(): bytenite.secrets.Ref? a listing will do
----@param options bytenite.secrets.BulkOptions?
+---@param options bytenite.secrets.DeleteBulkOptions?
 ---@return bytenite.secrets.Report?
 ---@return bytenite.secrets.Error? err only when nothing was started
 function Client:delete_all(refs, options, ...)
   check_client(self, "delete_all")
   bulk_items.check("delete_all", "refs", refs, bulk_items.delete_problem)
-  options = bulk.check_options(options, "delete_all")
+  options = bulk.check_delete_options(options, "delete_all")
   arguments.no_more("delete_all", ...)
   if self.problem then return nil, self.problem end
   return bulk.run(self, refs, options, bulk_items.delete_op, delete_item)

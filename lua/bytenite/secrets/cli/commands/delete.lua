@@ -25,18 +25,8 @@ end
 
 local function delete_one(client, address, missing_ok)
   local receipt = exit.check(client:delete(address.secretType, address.id,
-    { missing_ok = missing_ok or false }))
+    { missing_ok = missing_ok }))
   receipts.tell("deleted " .. receipts.name(address), receipt)
-end
-
--- A bulk call takes no missing_ok.
-local function forgive(report)
-  for _, result in ipairs(report.results) do
-    if not result.ok and result.err.kind == "not_found" then
-      result.ok = true
-      report.done, report.failed = report.done + 1, report.failed - 1
-    end
-  end
 end
 
 local function ask(addresses)
@@ -53,8 +43,8 @@ function delete.run(options)
   local client = service.client()
   if not several then return delete_one(client, options.secrets[1], options.missing_ok) end
   if not options.yes then ask(options.secrets) end
-  local report = exit.check(client:delete_all(options.secrets, { on_progress = progress() }))
-  if options.missing_ok then forgive(report) end
+  local report = exit.check(client:delete_all(options.secrets,
+    { on_progress = progress(), missing_ok = options.missing_ok }))
   return reports.tell(report, "the same command again tries what is left")
 end
 
