@@ -42,6 +42,33 @@ describe("delete", function()
     assert.are.equal("b", ids())
   end)
 
+  it("A1: of what is still there ends with 6, whatever says 404, --missing-ok or not", function()
+    for _, words in ipairs { { "delete", "s3/a" }, { "delete", "s3/a", "--missing-ok" } } do
+      emulator:fail { op = "delete", status = 404, body = '{"code":5,"message":"Not Found"}' }
+      local result = command.run(words)
+      assert.are.equal(6, result.status)
+      assert.matches("delete s3/a: the service has nothing at this address", result.stderr)
+      assert.matches("Next: check that base_url", result.stderr)
+      assert.are.equal("a b c/d", ids())
+    end
+  end)
+
+  it("A1: with a path too many in BYTENITE_BASE_URL ends with 6 under --missing-ok", function()
+    command.run { "list" }
+    local requests = emulator:requests()
+    environment.set {
+      BYTENITE_BASE_URL = emulator.url .. "/v1", BYTENITE_API_KEY = false,
+      BYTENITE_ACCESS_TOKEN = requests[#requests].headers.authorization,
+    }
+    for _, words in ipairs { { "delete", "s3/a", "--missing-ok" },
+      { "delete", "s3/a", "s3/b", "--missing-ok", "--yes" } } do
+      local result = command.run(words)
+      assert.are.equal(6, result.status)
+      assert.matches("nothing at this address", result.stderr)
+    end
+    assert.are.equal("a b c/d", ids())
+  end)
+
   it("of what is not there ends with 4, or with 0 under --missing-ok", function()
     local result = command.run { "delete", "s3/x" }
     assert.are.equal(4, result.status)
@@ -126,6 +153,16 @@ describe("delete", function()
       assert.are.equal(0, status)
       assert.matches("^\r\27%[K%[#+%.+%] 1/3\r", screen)
       assert.matches("\r\27%[K%[#+%] 3/3\r\27%[Kbytenite%-secrets: 3 done, 0 failed\n$", screen)
+    end)
+
+    it("A1: forgives only what is really not there under --missing-ok", function()
+      emulator:fail { op = "delete", status = 404, body = "<html>", times = 3 }
+      local result = command.run { "delete", "--yes", "--missing-ok", "s3/a", "s3/x", "s3/b" }
+      assert.are.equal(6, result.status)
+      assert.matches("delete s3/a: .*still stored", result.stderr)
+      assert.matches("delete s3/b: .*still stored", result.stderr)
+      assert.matches("1 done, 2 failed", result.stderr)
+      assert.are.equal("a b c/d", ids())
     end)
 
     it("A1: forgives no token exchange that finds nothing under --missing-ok", function()

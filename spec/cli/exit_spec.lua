@@ -66,7 +66,7 @@ describe("A failure", function()
 
   for status, code in pairs {
     [400] = 5, [401] = 3, [403] = 3, [408] = 6, [409] = 5, [412] = 5, [422] = 5, [429] = 7,
-    [500] = 7, [501] = 7, [502] = 7, [503] = 7, [504] = 7, [302] = 1,
+    [500] = 7, [501] = 7, [502] = 7, [503] = 7, [504] = 7, [302] = 6,
   } do
     it(("of HTTP %d ends with %d"):format(status, code), function()
       each({ status = status }, ends_with(code), status ~= 403)
@@ -110,9 +110,48 @@ describe("A failure", function()
     assert.matches("no trusted connection", result.stderr)
   end)
 
-  it("of the answer's form ends with 1", function()
+  it("of the answer's form ends with 6", function()
     emulator:fail { op = "list", body = "<html>", times = 2 }
-    ends_with(1)(command.run { "list" }, "list")
+    ends_with(6)(command.run { "list" }, "list")
+  end)
+
+  it("F2: of a path too many in BYTENITE_BASE_URL ends with 6 and says to check it", function()
+    environment.set { BYTENITE_BASE_URL = emulator.url .. "/api" }
+    local path = command.file("file.json",
+      '{ "secrets": [ { "id": "b", "secretType": "s3", "secretKey": { "env": "HOME" } } ] }')
+    for _, commands in pairs(COMMANDS) do
+      for _, words in ipairs(commands) do
+        local copy = { input = words.input }
+        for position, word in ipairs(words) do
+          copy[position] = word == "FILE" and path or word
+        end
+        local result = command.run(copy)
+        assert.are.equal(6, result.status, table.concat(words, " "))
+        assert.matches("the service has nothing at this address", result.stderr)
+        assert.not_matches("shows what there is", result.stderr)
+        assert.not_matches("no such secret", result.stderr)
+        -- Of several failures each has one line.
+        if not words[3] or words[1] ~= "delete" then assert.matches("base_url", result.stderr) end
+      end
+    end
+    assert.are.equal(1, #emulator:secrets())
+  end)
+
+  it("F2: of 404 in HTML ends with 6", function()
+    each({ status = 404, body = "<html>", headers = { ["Content-Type"] = "text/html" } },
+      function(result, words)
+        assert.are.equal(6, result.status, words)
+        assert.matches("nothing at this address", result.stderr)
+        assert.not_matches("shows what there is", result.stderr)
+      end)
+  end)
+
+  it("F2: of 404 to a listing says to check the address", function()
+    emulator:fail { op = "list", status = 404 }
+    local result = command.run { "list" }
+    assert.are.equal(4, result.status)
+    assert.matches("base_url", result.stderr)
+    assert.not_matches("shows what there is", result.stderr)
   end)
 
   it("of an API key ends with 3 before anything is written", function()

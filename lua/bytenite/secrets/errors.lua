@@ -240,6 +240,13 @@ function errors.several(texts, separator)
     #texts - SEVERAL)
 end
 
+---The hint of an Error that has no better one.
+---@param kind bytenite.secrets.ErrorKind
+---@return string?
+function errors.usual_hint(kind)
+  return HINTS[kind]
+end
+
 ---Makes an Error of fields; what is missing gets its default.
 ---@param fields table kind, op, message (what happened), and where known the others
 ---@return bytenite.secrets.Error

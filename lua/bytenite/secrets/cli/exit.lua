@@ -1,5 +1,7 @@
 -- Exit codes, and how a command ends before its end.
 
+local errors = require "bytenite.secrets.errors"
+
 local exit = {
   OK = 0,
   OTHER = 1,
@@ -24,6 +26,7 @@ local CODES = {
   network = exit.NETWORK,
   tls = exit.NETWORK,
   timeout = exit.NETWORK,
+  protocol = exit.NETWORK,
   rate_limited = exit.SERVER,
   unavailable = exit.SERVER,
   server = exit.SERVER,
@@ -85,7 +88,8 @@ local function hint_of(err)
   if err.kind == "config" and err.hint and err.hint:find("api_key", 1, true) then
     return CREDENTIAL_HINT
   end
-  return not err.retry_after and HINTS[err.kind] or err.hint
+  -- An Error with a hint of its own knows more than its kind.
+  return err.hint == errors.usual_hint(err.kind) and HINTS[err.kind] or err.hint
 end
 
 -- Operations that nobody typed.
