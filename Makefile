@@ -123,10 +123,14 @@ demo: setup-build ## show the main job against the emulator; sets itself up
 	@$(MAKE) --no-print-directory -s core emulator
 	@$(RUN) LUA=$(LUA) spec/demo/run
 
+# The specs end with their counts, so it is their report that says how long all of it took.
 .PHONY: test
-test: setup-test ## run all specs and linters; sets itself up
-	@$(MAKE) --no-print-directory -s core emulator CFLAGS="$(CFLAGS) -Werror"
-	@$(MAKE) --no-print-directory -s lint spec
+test: ## run all specs and linters; sets itself up
+	@export TEST_STARTED=$$(date +%s); make="$(MAKE) --no-print-directory -s"; \
+	spec/support/step set-up $$make setup-test && \
+	spec/support/step build $$make core emulator CFLAGS="$(CFLAGS) -Werror" && \
+	spec/support/step lint $$make lint && \
+	echo "-- specs" && $$make spec
 
 .PHONY: test-all test-short test-gnutls
 test-all: ## the same for each Lua in turn: 5.4, 5.3, 5.1 and LuaJIT
@@ -153,11 +157,11 @@ test-hosts: ## use the module within lighttpd, Prosody, HAProxy, Apache, nginx, 
 	@$(MAKE) --no-print-directory -s spec SPECS=spec/hosts
 
 .PHONY: spec
-spec: $(BUILD)/process.so $(BUILD)/sabotage.so $(BUILD)/old_libcurl.so $(BUILD)/tls_calls.so $(BUILD)/scanner.so # what `make test` runs once all is set up; SPECS= names some files
+spec: $(BUILD)/process.so $(BUILD)/sabotage.so $(BUILD)/old_libcurl.so $(BUILD)/tls_calls.so $(BUILD)/scanner.so ## what `make test` runs once all is set up; SPECS= names some files
 	@$(RUN) BUILD=$(BUILD) LUA=$(LUA) $(PREFIXED) $(BUSTED) $(SPECS)
 
 .PHONY: lint
-lint: # luacheck, and the C for all versions of Lua with warnings as errors
+lint: ## luacheck, and the C for all versions of Lua with warnings as errors
 	! awk 'length > 80 { print FILENAME ":" FNR ": over 80 columns"; found = 1 } \
 	  END { exit !found }' $$(find src spec -name '*.[ch]')
 	luacheck -q lua spec rockspec/*.rockspec rockspec/*/*.rockspec
@@ -264,4 +268,4 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
