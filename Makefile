@@ -205,6 +205,25 @@ torture: setup-test ## let every allocation and system call fail, also under the
 torture-short: setup-test # the same in about a minute, with one in 40 of OpenSSL's allocations
 	@spec/torture/run short
 
+COVERAGE = .build/coverage
+
+# Specs that fail do not keep the tables from being printed. hardening_spec.lua looks at the symbols
+# of the modules, to which --coverage adds some.
+.PHONY: coverage
+coverage: ## print which lines of the C and of the Lua the specs run; SPECS= names some files
+	@spec/support/setup coverage $(LUA_VERSION)
+	@rm -rf $(COVERAGE)
+	@mkdir -p $(COVERAGE)/lines
+	@$(COMPILE) -c -o $(COVERAGE)/lines.o spec/coverage/lines.c
+	@$(LINK) -Wl,--wrap=luaL_newstate -o $(COVERAGE)/lines.so $(COVERAGE)/lines.o
+	@$(MAKE) --no-print-directory -s core emulator BUILD=$(COVERAGE) HARDENING= \
+	  CFLAGS="-O0 -g --coverage" LDFLAGS="-Wl,--wrap=luaL_newstate $(COVERAGE)/lines.o"
+	-@COVERAGE_LINES=$(CURDIR)/$(COVERAGE)/lines \
+	  LUA_INIT_$(subst .,_,$(LUA_VERSION))="package.loadlib('$(CURDIR)/$(COVERAGE)/lines.so', 'luaopen_lines')()" \
+	  $(MAKE) --no-print-directory -s spec BUILD=$(COVERAGE) SPEC_SLOW=2 \
+	  SPECS="$(filter-out spec/hardening_spec.lua,$(SPECS))"
+	@$(LUA) spec/coverage/report.lua $(COVERAGE)
+
 FUZZ_SECONDS = 3600
 
 .PHONY: fuzz fuzz-short
