@@ -1,5 +1,6 @@
 -- What has to be kept in step by hand: the version, and the lists of files.
 
+local annotations = require "annotations"
 local compile = require "compile"
 local secrets = require "bytenite.secrets"
 
@@ -34,13 +35,39 @@ local function load_rockspec(path)
   return fields
 end
 
+-- The text above the versions in CHANGELOG.md, and its headings with how many entries each has.
+local function read_changelog()
+  local intro, headings = {}, {}
+  for line in read("CHANGELOG.md"):gmatch("[^\n]+") do
+    local name = line:match("^## (.+)$")
+    if name then
+      headings[#headings + 1] = { name = name, entries = 0 }
+    elseif #headings == 0 then
+      intro[#intro + 1] = line
+    elseif line:find("^%- ") then
+      headings[#headings].entries = headings[#headings].entries + 1
+    end
+  end
+  return table.concat(intro, "\n"), headings
+end
+
+-- The headings that are versions, newest first.
+local function versions_in_changelog()
+  local _, headings = read_changelog()
+  local versions = {}
+  for position, heading in ipairs(headings) do
+    if position > 1 or heading.name ~= "Unreleased" then versions[#versions + 1] = heading.name end
+  end
+  return versions
+end
+
 describe("the version", function()
   it("is that of src/version.h", function()
     assert.equal(read("src/version.h"):match('BYTENITE_VERSION "([^"]+)"'), secrets._VERSION)
   end)
 
-  it("is that of the top entry in CHANGELOG.md", function()
-    assert.equal(secrets._VERSION, read("CHANGELOG.md"):match("\n## (%S+)"))
+  it("is the newest one in CHANGELOG.md", function()
+    assert.equal(secrets._VERSION, versions_in_changelog()[1])
   end)
 
   it("is that of every rockspec, in its name and in its text", function()
@@ -66,6 +93,38 @@ describe("the version", function()
       end
     end
     assert.same({ secrets._VERSION }, wanted)
+  end)
+end)
+
+describe("CHANGELOG.md", function()
+  it("has only versions below what is unreleased, newest first", function()
+    local before = math.huge
+    for _, version in ipairs(versions_in_changelog()) do
+      local major, minor, patch = version:match("^(%d+)%.(%d+)%.(%d+)$")
+      assert.truthy(patch, version)
+      local rank = (major * 1000 + minor) * 1000 + patch
+      assert.truthy(rank < before, version)
+      before = rank
+    end
+  end)
+
+  it("has entries below every heading", function()
+    local _, headings = read_changelog()
+    assert.truthy(#headings > 0)
+    for _, heading in ipairs(headings) do
+      assert.truthy(heading.entries > 0, heading.name)
+    end
+  end)
+
+  it("names exactly the public modules", function()
+    local public, named = {}, {}
+    for _, group in ipairs(annotations.public()) do
+      public[group.module] = true
+    end
+    for name in read_changelog():gmatch("`(bytenite%.secrets[%w.]*)`") do
+      named[name] = true
+    end
+    assert.same(public, named)
   end)
 end)
 
