@@ -111,6 +111,12 @@ dist: ## write the last commit's archive, and the rockspecs that install it
 	for path in $$(git ls-files '*.rockspec'); do \
 	  git show HEAD:$$path >$(DIST)/$${path##*/} || exit 1; done
 
+.PHONY: release-check
+release-check: setup-test ## check what .github/CONTRIBUTING.md says about releases
+	@$(MAKE) --no-print-directory -s core emulator
+	@$(MAKE) --no-print-directory -s spec SPECS=spec/version_spec.lua
+	@MAKE="$(MAKE)" spec/support/release-check $(VERSION)
+
 .PHONY: setup-build setup-test
 setup-build: # packages that building and the demo need
 	@spec/support/setup build $(LUA_VERSION)
