@@ -436,7 +436,7 @@ describe("An answer", function()
     local head = '{"secrets":[' .. '"' .. ("A"):rep(1000000) .. '",'
     local length = #head + 3 * times * each + #"[]]}"
     local server = faults.server {
-      { request, ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"):format(length) .. head,
+      { request, ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"):format(length), head,
         flood(("[],"):rep(each), times), "[]]}", hold },
     }
     local result = faults.child([[
@@ -445,8 +445,8 @@ describe("An answer", function()
       local value, err = client:list()
       return { value = value, kind = err.kind, attempts = err.attempts, hint = err.hint }
     ]], { url = server.url, slow = faults.SLOW })
-    assert.are.same({ kind = "protocol", attempts = 1, hint = "ask for less with a filter, or allow "
-      .. "more with max_response_bytes" }, result)
+    local hint = "ask for less with a filter, or allow more with max_response_bytes"
+    assert.are.same({ kind = "protocol", attempts = 1, hint = hint }, result)
   end)
 end)
 
