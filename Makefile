@@ -24,7 +24,7 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
   -Wmissing-prototypes -Wconversion -Wundef -Wwrite-strings
 HARDENING = -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -pthread -fPIC -fvisibility=hidden \
-  $(WARNINGS) $(HARDENING) -Isrc -Isrc/transport -Isrc/core \
+  $(WARNINGS) $(HARDENING) -Isrc \
   $(LUA_CFLAGS) $(CURL_CFLAGS) $(MICROHTTPD_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 # nodelete: a resolver thread of libcurl may outlive the Lua state that loaded
 # the module. now: no lazy binding, which may leave registers on the stack.
@@ -32,11 +32,11 @@ LINK = $(CC) $(CFLAGS) -shared -pthread -Wl,-z,relro,-z,now,-z,nodelete $(LDFLAG
 
 CORE = $(BUILD)/bytenite/secrets/core.so
 CORE_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o, \
-  $(wildcard src/transport/*.c src/core/*.c))
+  $(wildcard $(addsuffix /*.c,$(addprefix src/,bytes json http http/tls core))))
 EMULATOR = $(BUILD)/bytenite/secrets/emulator/server.so
 EMULATOR_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o, \
   $(wildcard src/emulator/*.c) src/core/userdata.c \
-  src/transport/buffer.c src/transport/memory.c)
+  src/bytes/buffer.c src/bytes/memory.c)
 
 # How the specs and the demo find what was built here.
 RUN = LUA_PATH="lua/?.lua;spec/support/?.lua;spec/?.lua;;" LUA_CPATH="$(BUILD)/?.so;;"

@@ -15,9 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "answer.h"
-#include "exchange.h"
-#include "transport.h"
+#include "core/answer.h"
+#include "http/exchange.h"
+#include "http/transport.h"
 
 #define TOKEN "fuzz-access-token-qwertyuiop"
 #define SECRET "fuzz-secret-key-ABCDEFGHIJKL"

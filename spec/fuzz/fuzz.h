@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buffer.h"
+#include "bytes/buffer.h"
+#include "bytes/secret.h"
 #include "compat.h"
-#include "json_decode.h"
-#include "secret.h"
+#include "core/json_decode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int luaopen_bytenite_secrets_core(lua_State *L);

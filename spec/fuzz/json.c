@@ -5,9 +5,9 @@
 
 #include <math.h>
 
-#include "json_decode.h"
-#include "json_encode.h"
-#include "json_scan.h"
+#include "core/json_decode.h"
+#include "core/json_encode.h"
+#include "json/scan.h"
 
 /* --- comparing two values of Lua --- */
 

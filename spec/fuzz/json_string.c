@@ -2,9 +2,9 @@
  * back without a change, by our reader and by lua-cjson. */
 #include "fuzz.h"
 
-#include "json_scan.h"
-#include "json_write.h"
-#include "utf8.h"
+#include "bytes/utf8.h"
+#include "json/scan.h"
+#include "json/write.h"
 
 /* The code points one by one, through the decoder that Lua has for them. */
 static void check_utf8(lua_State *L, const char *text, size_t length) {

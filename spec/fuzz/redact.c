@@ -3,7 +3,7 @@
  * is, which comes next; the rest is the text. */
 #include "fuzz.h"
 
-#include "redact.h"
+#include "bytes/redact.h"
 
 #define PART 8
 #define WORD 4

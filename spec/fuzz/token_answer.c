@@ -2,8 +2,8 @@
  * its lifetime is one, and all is as lua-cjson reads the same text. */
 #include "fuzz.h"
 
-#include "json_scan.h"
-#include "token_answer.h"
+#include "core/token_answer.h"
+#include "json/scan.h"
 
 #define LIFETIME_DEFAULT 3600
 #define LIFETIME_MAX 1000000000LL

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <strings.h>
 
-#include "url.h"
+#include "http/url.h"
 
 /* --- the base URL --- */
 

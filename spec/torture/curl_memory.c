@@ -12,4 +12,4 @@
 #define free libcurl_free_wiped
 #define malloc_usable_size libcurl_usable_size
 
-#include "../../src/transport/curl_memory.c"
+#include "http/curl_memory.c"

@@ -4,4 +4,4 @@
 #define mmap module_mmap
 #define munmap module_munmap
 
-#include "../../src/transport/fork.c"
+#include "bytes/fork.c"

@@ -4,4 +4,4 @@
 #define calloc module_calloc
 #define free module_free
 
-#include "../../src/transport/memory.c"
+#include "bytes/memory.c"

@@ -5,4 +5,4 @@
 #define munmap module_munmap
 #define mlock module_mlock
 
-#include "../../src/transport/secret.c"
+#include "bytes/secret.c"

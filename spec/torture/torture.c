@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "allocators.h"
-#include "curl_memory.h"
+#include "http/curl_memory.h"
 #include "subject.h"
 #include "syscalls.h"
 

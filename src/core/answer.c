@@ -1,10 +1,10 @@
-#include "answer.h"
+#include "core/answer.h"
 
 #include <string.h>
 
-#include "json_decode.h"
-#include "json_encode.h"
-#include "redact.h"
+#include "bytes/redact.h"
+#include "core/json_decode.h"
+#include "core/json_encode.h"
 
 #define DESCRIPTION_MAX 2048
 #define GRPC_CODE_MAX 16

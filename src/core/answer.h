@@ -21,8 +21,8 @@
 #define BYTENITE_ANSWER_H
 
 #include "compat.h"
-#include "exchange.h"
-#include "token_answer.h"
+#include "core/token_answer.h"
+#include "http/exchange.h"
 
 /* Prepares the state for the functions below; once. */
 void answer_open(lua_State *L);

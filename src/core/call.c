@@ -1,9 +1,9 @@
-#include "call.h"
+#include "core/call.h"
 
 #include <limits.h>
 
-#include "memory.h"
-#include "userdata.h"
+#include "bytes/memory.h"
+#include "core/userdata.h"
 
 /* Signals may arrive just before poll(2), so hooks are also looked at this
  * often. */

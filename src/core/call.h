@@ -13,7 +13,7 @@
 #define BYTENITE_CALL_H
 
 #include "compat.h"
-#include "exchange.h"
+#include "http/exchange.h"
 
 /* What its answer is read as. */
 typedef enum call_kind {

@@ -1,11 +1,11 @@
-#include "client.h"
+#include "core/client.h"
 
 #include <string.h>
 
-#include "answer.h"
-#include "call.h"
-#include "operations.h"
-#include "userdata.h"
+#include "core/answer.h"
+#include "core/call.h"
+#include "core/operations.h"
+#include "core/userdata.h"
 
 static void release(void *data) {
   client *c = data;

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "authorization.h"
 #include "compat.h"
-#include "options.h"
-#include "transport.h"
+#include "core/options.h"
+#include "http/authorization.h"
+#include "http/transport.h"
 
 typedef struct client {
   bool open;

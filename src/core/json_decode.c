@@ -1,4 +1,4 @@
-#include "json_decode.h"
+#include "core/json_decode.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "json_encode.h"
+#include "core/json_encode.h"
 
 #define MARK_LENGTH 32
 

@@ -8,9 +8,9 @@
 
 #include <stdbool.h>
 
-#include "buffer.h"
+#include "bytes/buffer.h"
 #include "compat.h"
-#include "json_scan.h"
+#include "json/scan.h"
 
 /* Makes this state's private cjson instance; once, when the module is opened.
  * Raises when lua-cjson is missing. */

@@ -1,10 +1,10 @@
-#include "json_encode.h"
+#include "core/json_encode.h"
 
 #include <math.h>
 #include <stdbool.h>
 
-#include "json_write.h"
-#include "utf8.h"
+#include "bytes/utf8.h"
+#include "json/write.h"
 
 #define DEPTH_MAX 64
 

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "buffer.h"
+#include "bytes/buffer.h"
 #include "compat.h"
 
 /* Nested tables in one field of a record. With the record, the list and the

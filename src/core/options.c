@@ -1,8 +1,8 @@
-#include "options.h"
+#include "core/options.h"
 
 #include <string.h>
 
-#include "authorization.h"
+#include "http/authorization.h"
 
 #define LIST_MAX 1073741824.0
 #define CONNECTIONS 16

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "compat.h"
-#include "transport.h"
+#include "http/transport.h"
 
 #define SCHEME_MAX 32
 #define SECONDS_MAX 1e6

@@ -1,12 +1,12 @@
-#include "record.h"
+#include "core/record.h"
 
 #include <string.h>
 
-#include "json_encode.h"
-#include "json_write.h"
-#include "secret.h"
-#include "url.h"
-#include "utf8.h"
+#include "bytes/secret.h"
+#include "bytes/utf8.h"
+#include "core/json_encode.h"
+#include "http/url.h"
+#include "json/write.h"
 
 typedef struct known_field {
   const char *name;

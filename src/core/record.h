@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "buffer.h"
+#include "bytes/buffer.h"
 #include "compat.h"
 
 /* Appends the record at `index` as a JSON object: the six known fields in the

@@ -1,8 +1,8 @@
-#include "scratch.h"
+#include "core/scratch.h"
 
 #include <stdint.h>
 
-#include "userdata.h"
+#include "core/userdata.h"
 
 static void release(void *data) {
   buffer_free(data);

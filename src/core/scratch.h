@@ -3,7 +3,7 @@
 #ifndef BYTENITE_SCRATCH_H
 #define BYTENITE_SCRATCH_H
 
-#include "buffer.h"
+#include "bytes/buffer.h"
 #include "compat.h"
 
 /* Registers the type. */

@@ -1,13 +1,13 @@
-#include "secret_string.h"
+#include "core/secret_string.h"
 
 #include <limits.h>
 #include <string.h>
 
-#include "call.h"
-#include "memory.h"
-#include "prompt.h"
-#include "secret_source.h"
-#include "userdata.h"
+#include "bytes/memory.h"
+#include "bytes/prompt.h"
+#include "bytes/secret_source.h"
+#include "core/call.h"
+#include "core/userdata.h"
 
 #define MASK "SecretString(****)"
 

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
+#include "bytes/secret.h"
 #include "compat.h"
-#include "secret.h"
 
 /* Whether the value at `index` is one. */
 bool secret_string_is(lua_State *L, int index);

@@ -1,6 +1,6 @@
-#include "userdata.h"
+#include "core/userdata.h"
 
-#include "memory.h"
+#include "bytes/memory.h"
 
 /* What a userdata stands for, in the list of its state. */
 typedef struct block {

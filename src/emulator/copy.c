@@ -1,4 +1,4 @@
-#include "copy.h"
+#include "emulator/copy.h"
 
 #define DEEPEST 40
 

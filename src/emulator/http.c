@@ -1,4 +1,4 @@
-#include "http.h"
+#include "emulator/http.h"
 
 #include <errno.h>
 #include <math.h>
@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "request.h"
+#include "emulator/request.h"
 
 #define LONGEST_POLL 60.0 /* seconds */
 #define MOST_CONNECTIONS 4096u

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "buffer.h"
+#include "bytes/buffer.h"
 
 #define EMULATOR_BODY_LIMIT ((size_t)4 * 1024 * 1024)
 

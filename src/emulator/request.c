@@ -1,9 +1,9 @@
-#include "request.h"
+#include "emulator/request.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "memory.h"
+#include "bytes/memory.h"
 
 #define HEADERS_LIMIT ((size_t)1024 * 1024)
 #define ANSWER_LIMIT ((size_t)1024 * 1024 * 1024)

@@ -5,7 +5,7 @@
 
 #include <microhttpd.h>
 
-#include "http.h"
+#include "emulator/http.h"
 
 /* Makes a request from its target as it stands on the wire; NULL when memory
  * is short. */

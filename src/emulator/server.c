@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include "compat.h"
-#include "copy.h"
-#include "http.h"
-#include "state.h"
-#include "userdata.h"
+#include "core/userdata.h"
+#include "emulator/copy.h"
+#include "emulator/http.h"
+#include "emulator/state.h"
 
 typedef struct server {
   emulator_state state;

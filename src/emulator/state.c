@@ -1,8 +1,8 @@
-#include "state.h"
+#include "emulator/state.h"
 
 #include <string.h>
 
-#include "copy.h"
+#include "emulator/copy.h"
 
 #define ROUTES "bytenite.secrets.emulator.routes"
 

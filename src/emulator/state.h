@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 #include "compat.h"
-#include "http.h"
+#include "emulator/http.h"
 
 typedef struct emulator_state {
   lua_State *L; /* NULL = closed */
