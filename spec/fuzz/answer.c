@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bytes/clock.h"
 #include "core/answer.h"
 #include "http/exchange.h"
 #include "http/transport.h"
@@ -112,7 +113,7 @@ static void server_step(server *s) {
 /* --- exchanges --- */
 
 static void open_transport(transport *t) {
-  transport_settings settings;
+  http_settings settings;
   const char *option;
   memset(&settings, 0, sizeof settings);
   memset(t, 0, sizeof *t);
@@ -137,13 +138,13 @@ static void prepare(exchange *x, char operation) {
 }
 
 static void run(exchange *x, transport *t, server *s, long ms) {
-  int64_t start = transport_now();
-  exchange_start(x, t, ms);
+  int64_t start = clock_now();
+  transport_start(t, x, ms);
   while (x->end == EXCHANGE_RUNNING) {
     server_step(s);
     check(transport_wait(t, 1) != TRANSPORT_FAILED);
   }
-  check(transport_now() - start < ms + PATIENCE_MS);
+  check(clock_now() - start < ms + PATIENCE_MS);
   check(x->transport == NULL && x->easy == NULL && t->exchanges == NULL);
 }
 

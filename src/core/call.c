@@ -1,7 +1,9 @@
 #include "core/call.h"
 
 #include <limits.h>
+#include <poll.h>
 
+#include "bytes/clock.h"
 #include "bytes/memory.h"
 #include "core/userdata.h"
 
@@ -28,9 +30,14 @@ bool call_hooks_changed(const call_hooks *before) {
     || lua_gethook(before->running) != before->of_running;
 }
 
+static void end(call *c) {
+  transport_stop(&c->exchange, EXCHANGE_CANCELLED);
+  exchange_free(&c->exchange);
+}
+
 static void release(void *data) {
   call *c = data;
-  exchange_free(&c->exchange);
+  end(c);
 }
 
 static const userdata_type call_type = {
@@ -58,11 +65,11 @@ call *call_take(lua_State *L, int index) {
 
 void call_perform(lua_State *L, exchange *x, transport *t, long ms) {
   call_hooks before = call_hooks_of(L);
-  exchange_start(x, t, ms);
+  transport_start(t, x, ms);
   while (x->end == EXCHANGE_RUNNING) {
     (void)transport_wait(t, LOOK_MS);
     if (x->end == EXCHANGE_RUNNING && call_hooks_changed(&before)) {
-      exchange_stop(x, EXCHANGE_CANCELLED);
+      transport_stop(x, EXCHANGE_CANCELLED);
     }
   }
 }
@@ -114,30 +121,30 @@ bool call_push_done(lua_State *L, int index, int from) {
 
 void call_poll(lua_State *L, int index, int from, transport *t, long ms) {
   call_hooks before = call_hooks_of(L);
-  int64_t end = transport_now() + ms;
+  int64_t end = clock_now() + ms;
   int64_t left = ms;
   int done = first_done(L, index, from);
   /* What has run since the last wait may have ended others. */
-  if (done == 0 && t->wakeup->finished > 0) done = first_done(L, index, 1);
+  if (done == 0 && transport_has_results(t)) done = first_done(L, index, 1);
   while (done == 0 && left > 0) {
     (void)transport_wait(t, next_look(left));
     if (call_hooks_changed(&before)) {
       lua_pushboolean(L, 0);
       return;
     }
-    if (t->wakeup->finished > 0) done = first_done(L, index, 1);
-    left = end - transport_now();
+    if (transport_has_results(t)) done = first_done(L, index, 1);
+    left = end - clock_now();
   }
   (void)push_index(L, done);
 }
 
 bool call_sleep(lua_State *L, long ms) {
   call_hooks before = call_hooks_of(L);
-  int64_t end = transport_now() + ms;
+  int64_t end = clock_now() + ms;
   int64_t left = ms;
   while (left > 0 && !call_hooks_changed(&before)) {
     (void)poll(NULL, 0, (int)next_look(left));
-    left = end - transport_now();
+    left = end - clock_now();
   }
   return left <= 0;
 }
@@ -150,7 +157,7 @@ static int call_done(lua_State *L) {
 static int call_cancel(lua_State *L) {
   call *c = call_check(L, 1);
   if (c == NULL) return 0;
-  exchange_free(&c->exchange);
+  end(c);
   c->exchange.end = EXCHANGE_CANCELLED;
   if (c->kind == CALL_SIGNAL) userdata_free(L, 1); /* it is not collected */
   memory_burn_stack();

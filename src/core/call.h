@@ -14,6 +14,7 @@
 
 #include "compat.h"
 #include "http/exchange.h"
+#include "http/transport.h"
 
 /* What its answer is read as. */
 typedef enum call_kind {

@@ -45,7 +45,7 @@ static int client_signal(lua_State *L) {
   k = call_push(L, CALL_SIGNAL, HTTP_GET, 0);
   c = client_check_again(L);
   if (k == NULL) return answer_no_memory(L);
-  exchange_announce(&k->exchange, c->transport.wakeup);
+  exchange_announce(&k->exchange, transport_wakeup(&c->transport));
   return 1;
 }
 
@@ -82,8 +82,8 @@ static int client_run(lua_State *L) {
   t = &c->transport;
   if (!transport_enter(t, &forked)) return 2;
   (void)transport_wait(t, 0);
-  if (t->wakeup->epoll >= 0) {
-    lua_pushinteger(L, t->wakeup->epoll);
+  if (transport_descriptor(t) >= 0) {
+    lua_pushinteger(L, transport_descriptor(t));
     lua_replace(L, -3);
   }
   lua_pushnumber(L, (lua_Number)transport_patience(t) / 1000);
@@ -94,11 +94,12 @@ static int client_run(lua_State *L) {
 /* The clock of the service, in seconds since 1970, as the newest answer had it,
  * and the monotonic seconds when that came; nothing if it did not say. */
 static int client_server_date(lua_State *L) {
-  const transport *t = &client_check(L)->transport;
-  time_t date = *t->date == '\0' ? -1 : curl_getdate(t->date, NULL);
+  int64_t at;
+  const char *text = transport_date(&client_check(L)->transport, &at);
+  time_t date = *text == '\0' ? -1 : curl_getdate(text, NULL);
   if (date == -1) return 0;
   lua_pushnumber(L, (lua_Number)date);
-  lua_pushnumber(L, (lua_Number)t->date_at / 1000);
+  lua_pushnumber(L, (lua_Number)at / 1000);
   return 2;
 }
 
@@ -141,7 +142,7 @@ static int client_new(lua_State *L) {
   c->list_max = given.list_max;
   memcpy(c->scheme, given.scheme, sizeof c->scheme);
   if (problem == NULL) {
-    problem = transport_open(&c->transport, &given.transport, &option);
+    problem = transport_open(&c->transport, &given.http, &option);
   }
   return problem == NULL ? 1 : push_problem(L, problem, option);
 }

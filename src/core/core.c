@@ -35,6 +35,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bytes/clock.h"
 #include "bytes/redact.h"
 #include "bytes/secret.h"
 #include "compat.h"
@@ -49,8 +50,8 @@
 #include "core/secret_string.h"
 #include "core/terminal.h"
 #include "http/curl_memory.h"
-#include "http/model.h"
 #include "http/transport.h"
+#include "http/trust.h"
 #include "http/url.h"
 #include "version.h"
 
@@ -224,7 +225,7 @@ static int core_is_set(lua_State *L) {
 }
 
 static int core_monotonic(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)transport_now() / 1000);
+  lua_pushnumber(L, (lua_Number)clock_now() / 1000);
   return 1;
 }
 
@@ -282,7 +283,7 @@ static int core_has_yielded(lua_State *L) {
 }
 
 static int core_ca_store(lua_State *L) {
-  lua_pushstring(L, easy_ca_store());
+  lua_pushstring(L, trust_default());
   return 1;
 }
 

@@ -43,7 +43,7 @@ static const char *scheme_of(const client *c) {
 /* --- requests --- */
 
 static void set_target(lua_State *L, exchange *x, const char *path) {
-  buffer_text(&x->target, client_check_again(L)->transport.base.prefix);
+  buffer_text(&x->target, transport_prefix(&client_check_again(L)->transport));
   buffer_text(&x->target, path);
 }
 
@@ -134,8 +134,8 @@ static int perform(lua_State *L, call *k, long ms, int start) {
     if (ready) call_perform(L, x, &c->transport, ms);
     return collect(L, k, start + 1);
   }
-  exchange_announce(x, c->transport.wakeup);
-  if (ready) exchange_start(x, &c->transport, ms);
+  exchange_announce(x, transport_wakeup(&c->transport));
+  if (ready) transport_start(&c->transport, x, ms);
   return 1;
 }
 

@@ -66,8 +66,8 @@ static lua_Number read_number(
   return number;
 }
 
-static void read_transport(
-  lua_State *L, transport_settings *t, const char **cut
+static void read_http(
+  lua_State *L, http_settings *t, const char **cut
 ) {
   t->base_url = read_text(L, "base_url", cut);
   if (t->base_url == NULL) luaL_error(L, "option base_url is missing");
@@ -95,7 +95,7 @@ static void read_transport(
 static const char *check_headers(
   const options *o, const char *scheme, const char **option
 ) {
-  const char *agent = o->transport.user_agent;
+  const char *agent = o->http.user_agent;
   *option = "auth_scheme";
   if (scheme != NULL && (strlen(scheme) > SCHEME_MAX
       || token_problem(scheme, strlen(scheme)) != NULL)) {
@@ -110,7 +110,7 @@ const char *options_read(lua_State *L, options *o, const char **option) {
   const char *scheme;
   const char *problem;
   memset(o, 0, sizeof *o);
-  read_transport(L, &o->transport, &cut);
+  read_http(L, &o->http, &cut);
   o->list_max = (size_t)read_number(L, "max_response_bytes", LIST_MAX);
   scheme = read_text(L, "auth_scheme", &cut);
   *option = cut;

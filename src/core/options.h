@@ -5,19 +5,19 @@
 #include <stddef.h>
 
 #include "compat.h"
-#include "http/transport.h"
+#include "http/settings.h"
 
 #define SCHEME_MAX 32
 #define SECONDS_MAX 1e6
 
 typedef struct options {
-  transport_settings transport;
+  http_settings http;
   char scheme[SCHEME_MAX + 1]; /* put before the token, or empty */
   size_t list_max;             /* bytes */
 } options;
 
 /* Reads the table at index 1. NULL, or what is wrong with `*option`. The texts
- * of `transport` stay on the stack, where no finalizer can free them. Raises
+ * of `http` stay on the stack, where no finalizer can free them. Raises
  * for wrong types and for numbers out of range. */
 const char *options_read(lua_State *L, options *o, const char **option);
 

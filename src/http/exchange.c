@@ -3,11 +3,8 @@
 #include <limits.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
-#include "bytes/fork.h"
-#include "http/handle.h"
-#include "http/sigpipe.h"
+#include "bytes/clock.h"
 #include "http/tls/cleanse.h"
 
 #define TARGET_MAX (16 * 1024)
@@ -27,7 +24,7 @@ void exchange_init(exchange *x, http_method method, size_t answer_limit) {
 /* True if the connection that libcurl chose holds bytes of no answer to this
  * request: still in its socket, or decrypted already. */
 static bool has_input(const exchange *x) {
-  return connections_has_input(&x->transport->connections, x->local_port)
+  return connections_has_input(x->connections, x->local_port)
     || cleanse_has_pending(x->easy);
 }
 
@@ -68,7 +65,7 @@ static size_t take_body(char *data, size_t one, size_t length, void *context) {
   return 0;
 }
 
-static bool is_success(const exchange *x) {
+bool exchange_is_success(const exchange *x) {
   return x->status >= 200 && x->status < 300;
 }
 
@@ -108,7 +105,7 @@ static long read_number(const char *at, const char *end) {
 /* Two lengths that differ would let a part of the body pass for all of it. */
 static void read_length(exchange *x, const char *value, const char *end) {
   long length = read_number(value, end);
-  if (x->length >= 0 && x->length != length && is_success(x)) {
+  if (x->length >= 0 && x->length != length && exchange_is_success(x)) {
     x->stopped = EXCHANGE_BROKEN;
   }
   x->length = length;
@@ -116,12 +113,12 @@ static void read_length(exchange *x, const char *value, const char *end) {
 }
 
 /* Kept as text: reading it is left to the rare call that asks for it. */
-static void keep_date(transport *t, const char *value, const char *end) {
+static void keep_date(exchange *x, const char *value, const char *end) {
   size_t length = (size_t)(end - value);
-  if (length >= sizeof t->date) return;
-  memcpy(t->date, value, length);
-  t->date[length] = '\0';
-  t->date_at = transport_now();
+  if (length >= sizeof x->date) return;
+  memcpy(x->date, value, length);
+  x->date[length] = '\0';
+  x->date_at = clock_now();
 }
 
 /* A header block starts with its status line. An interim one (1xx) is followed
@@ -142,10 +139,10 @@ static void read_header(exchange *x, const char *line, size_t length) {
   } else if (is_header(line, length, "Transfer-Encoding", &value)) {
     x->framed = true;
   } else if (is_header(line, length, "Date", &value)) {
-    keep_date(x->transport, value, end);
+    keep_date(x, value, end);
   } else if (
     is_header(line, length, "Content-Encoding", &value)
-    && !is_identity(value, end) && is_success(x)
+    && !is_identity(value, end) && exchange_is_success(x)
   ) {
     x->stopped = EXCHANGE_ENCODED;
   }
@@ -170,43 +167,16 @@ bool exchange_set_callbacks(CURL *model) {
       == CURLE_OK;
 }
 
-/* --- its life --- */
-
-static void enlist(exchange *x, transport *t) {
-  x->transport = t;
-  x->previous = NULL;
-  x->next = t->exchanges;
-  if (x->next != NULL) x->next->previous = x;
-  t->exchanges = x;
-  t->exchange_count++;
-}
-
-static void leave(exchange *x) {
-  transport *t = x->transport;
-  if (x->next != NULL) x->next->previous = x->previous;
-  if (x->previous != NULL) x->previous->next = x->next;
-  if (t->exchanges == x) t->exchanges = x->next;
-  t->exchange_count--;
-  x->transport = NULL;
-}
-
-void exchange_start(exchange *x, transport *t, long timeout_ms) {
-  enlist(x, t);
-  x->ends = transport_now() + timeout_ms;
-  transport_expect(t, x->ends);
-  if (
-    !request_begin(x, timeout_ms) || !transport_make_room(t)
-    || curl_multi_add_handle(t->multi, x->easy) != CURLM_OK
-  ) {
-    exchange_stop(x, EXCHANGE_MEMORY);
-  }
-}
+/* --- its end --- */
 
 /* The header callback has the last word on completeness: for libcurl an answer
  * cut off within the header block is a success. A failure's status counts even
  * when its body is too long to be read. */
-static exchange_end how_it_ended(const exchange *x) {
-  if (x->stopped == EXCHANGE_TOO_LARGE && x->head_complete && !is_success(x)) {
+exchange_end exchange_verdict(const exchange *x) {
+  if (
+    x->stopped == EXCHANGE_TOO_LARGE && x->head_complete
+    && !exchange_is_success(x)
+  ) {
     return EXCHANGE_ANSWERED;
   }
   if (x->stopped != EXCHANGE_RUNNING) return x->stopped;
@@ -226,62 +196,16 @@ static void settle_sends(exchange *x) {
   if (request_size == 0) x->sends--;
 }
 
-/* libcurl may keep a connection on which sending failed, and OpenSSL would then
- * write what is left of this request in place of the next one. Once it is shut
- * down, libcurl finds it dead. */
-static void settle_connection(const exchange *x) {
-  curl_socket_t kept = CURL_SOCKET_BAD;
-  if (x->local_port == 0) return; /* libcurl would name an earlier one */
-  curl_easy_getinfo(x->easy, CURLINFO_ACTIVESOCKET, &kept);
-  if (kept == CURL_SOCKET_BAD) return;
-  if (x->code == CURLE_OK) {
-    connections_add(&x->transport->connections, kept, x->local_port);
-  } else {
-    (void)shutdown(kept, SHUT_RDWR);
-  }
-}
-
 static void announce(exchange *x) {
   if (x->wakeup == NULL || x->announced) return;
   x->announced = true;
   x->era = wakeup_add(x->wakeup);
 }
 
-static void end(exchange *x, exchange_end how) {
-  x->end = how;
-  if (x->method == HTTP_GET && how == EXCHANGE_ANSWERED && is_success(x)) {
-    x->transport->listing = x->answer.length;
-  }
+void exchange_conclude(exchange *x, exchange_end how) {
   settle_sends(x);
-  request_end(x);
-  leave(x);
+  x->end = how;
   announce(x);
-}
-
-void exchange_finish(exchange *x, CURLcode code) {
-  curl_off_t wait = 0;
-  if (request_again(x, &code)) return;
-  x->code = code;
-  if (x->stopped == EXCHANGE_BROKEN) {
-    x->code = CURLE_WEIRD_SERVER_REPLY;
-    strcpy(x->detail, "the answer has two lengths");
-  }
-  if (curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK) {
-    x->retry_after = wait > LONG_MAX ? LONG_MAX : (long)wait;
-  }
-  settle_connection(x);
-  end(x, how_it_ended(x));
-}
-
-void exchange_stop(exchange *x, exchange_end how) {
-  sigpipe_guard guard;
-  if (x->transport == NULL) return;
-  if (x->transport->owner != fork_generation()) {
-    x->easy = NULL; /* the parent's */
-  }
-  sigpipe_block(&guard, x->transport->libcurl);
-  end(x, how);
-  sigpipe_restore(&guard);
 }
 
 void exchange_announce(exchange *x, wakeup *w) {
@@ -295,7 +219,6 @@ void exchange_signal(exchange *x) {
 }
 
 void exchange_free(exchange *x) {
-  exchange_stop(x, EXCHANGE_CANCELLED);
   if (x->announced) wakeup_take(x->wakeup, x->era);
   wakeup_release(x->wakeup);
   x->announced = false;

@@ -5,10 +5,15 @@
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "bytes/buffer.h"
 #include "http/authorization.h"
-#include "http/transport.h"
+#include "http/connections.h"
+#include "http/wakeup.h"
+
+#define EXCHANGE_DATE_MAX 40
+#define EXCHANGE_HEADERS_MAX 5
 
 typedef enum http_method { HTTP_GET, HTTP_DELETE, HTTP_POST } http_method;
 
@@ -44,47 +49,50 @@ typedef struct exchange {
   long length;                  /* of its body, as it said; -1 if not */
   buffer answer;
 
-  /* The work of the transport. */
-  transport *transport;         /* while it is under way */
-  int64_t ends;                 /* when its time is up, monotonic ms */
+  /* Private to this folder. */
+  struct transport *transport;  /* while it is under way; else NULL */
   struct exchange *next;
   struct exchange *previous;
+  const connections *connections; /* those that it may be sent on */
   CURL *easy;
+  int64_t ends;                 /* when its time is up, monotonic ms */
   int local_port;               /* of the connection that it was sent on */
-  struct curl_slist headers[5];
+  struct curl_slist headers[EXCHANGE_HEADERS_MAX];
+  char date[EXCHANGE_DATE_MAX]; /* Date header of the answer, or empty */
+  int64_t date_at;              /* when it came */
   size_t head_bytes;
   bool head_complete;
   exchange_end stopped;         /* why a callback ended it */
-  wakeup *wakeup;               /* told of its end, if somebody waits for it */
+  wakeup *wakeup;               /* counts its end, if somebody waits for it */
   bool announced;
-  unsigned era;                 /* in which it was */
+  unsigned era;                 /* of the wakeup, when it was */
 } exchange;
 
 /* Makes an empty exchange that takes no memory. */
 void exchange_init(exchange *x, http_method method, size_t answer_limit);
 
-/* Lets a handle, and those copied from it, call back the exchange that they are
- * used for. False when libcurl refuses. */
+/* Makes a handle and its copies call back the exchange that they are used for.
+ * False when libcurl refuses. */
 bool exchange_set_callbacks(CURL *model);
 
-/* Hands the request to libcurl. transport_wait does the rest, until `end` is no
- * longer EXCHANGE_RUNNING. */
-void exchange_start(exchange *x, transport *t, long timeout_ms);
-
-/* Whoever waits for what is finished is to be told of this one's end too, until
- * it is freed. */
+/* Makes the end of this exchange count in `w` until it is freed. */
 void exchange_announce(exchange *x, wakeup *w);
 
-/* Ends what was never started, for those who wait for it. */
+/* Marks a signal (an exchange that is never sent) as done and wakes its
+ * waiters. */
 void exchange_signal(exchange *x);
 
-/* Called by the transport when libcurl is done with it. */
-void exchange_finish(exchange *x, CURLcode code);
+/* How an exchange ended that libcurl is done with, for whatever reason. */
+exchange_end exchange_verdict(const exchange *x);
 
-/* Ends it now with `end`, unless it has ended. */
-void exchange_stop(exchange *x, exchange_end end);
+/* Ends it as `how`, while it still has its handle. */
+void exchange_conclude(exchange *x, exchange_end how);
 
-/* Stops it, wipes and frees what it holds. Idempotent. */
+/* True if the status is one of success. */
+bool exchange_is_success(const exchange *x);
+
+/* Wipes and frees what it holds. It must not be under way: see transport_stop.
+ * Idempotent. */
 void exchange_free(exchange *x);
 
 #endif

@@ -1,6 +1,6 @@
 #include "http/handle.h"
 
-#include "http/model.h"
+#include <string.h>
 
 /* What libcurl reads at once. It takes a buffer of that size for each exchange
  * and, where that is in force, wipes it afterwards. */
@@ -11,30 +11,40 @@
  * send it, and waits a second for an answer. */
 #define EXPECT_FROM (1024 * 1024)
 
+/* The header list of a request. */
+typedef struct header_list {
+  struct curl_slist *nodes; /* EXCHANGE_HEADERS_MAX of them */
+  size_t count;
+  bool full;                /* one more was added than there is room for */
+} header_list;
+
 /* Our own list nodes, so that libcurl does not copy the Authorization line. */
-static void add_header(exchange *x, size_t *count, char *line) {
-  struct curl_slist *node = &x->headers[*count];
+static void add_header(header_list *list, char *line) {
+  struct curl_slist *node = &list->nodes[list->count];
+  if (list->count == EXCHANGE_HEADERS_MAX) {
+    list->full = true;
+    return;
+  }
   node->data = line;
   node->next = NULL;
-  if (*count > 0) x->headers[*count - 1].next = node;
-  (*count)++;
+  if (list->count > 0) node[-1].next = node;
+  list->count++;
 }
 
-static bool set_headers(exchange *x) {
+static bool set_headers(exchange *x, const model *m) {
   static char accept[] = "Accept: application/json";
   static char content_type[] = "Content-Type: application/json";
   static char no_expect[] = "Expect:";
-  size_t count = 0;
+  header_list list = {x->headers, 0, false};
   if (x->authorization.line != NULL) {
-    add_header(x, &count, x->authorization.line->bytes);
+    add_header(&list, x->authorization.line->bytes);
   }
-  add_header(x, &count, accept);
-  if (x->transport->agent.length > 0) {
-    add_header(x, &count, x->transport->agent.data);
-  }
-  if (x->method == HTTP_POST) add_header(x, &count, content_type);
-  if (x->body.length >= EXPECT_FROM) add_header(x, &count, no_expect);
-  return curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK;
+  add_header(&list, accept);
+  if (m->agent.length > 0) add_header(&list, m->agent.data);
+  if (x->method == HTTP_POST) add_header(&list, content_type);
+  if (x->body.length >= EXPECT_FROM) add_header(&list, no_expect);
+  return !list.full
+    && curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK;
 }
 
 static bool set_method(const exchange *x) {
@@ -48,19 +58,19 @@ static bool set_method(const exchange *x) {
     || curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "DELETE") == CURLE_OK;
 }
 
+static handle_stock *stock_of(handles *h, http_method method) {
+  return method == HTTP_GET ? &h->gets : &h->deletes;
+}
+
 /* A handle that is kept has its method already, so one that did not get it must
  * not be. */
-static bool take_handle(exchange *x) {
-  transport *t = x->transport;
-  if (x->method == HTTP_GET && t->idle_gets > 0) {
-    x->easy = t->idle_get[--t->idle_gets];
+bool handle_take(handles *h, const model *m, exchange *x) {
+  handle_stock *stock = stock_of(h, x->method);
+  if (x->method != HTTP_POST && stock->count > 0) {
+    x->easy = stock->kept[--stock->count];
     return true;
   }
-  if (x->method == HTTP_DELETE && t->idle_deletes > 0) {
-    x->easy = t->idle_delete[--t->idle_deletes];
-    return true;
-  }
-  x->easy = easy_copy(t);
+  x->easy = model_copy(m);
   if (x->easy == NULL || set_method(x)) return x->easy != NULL;
   curl_easy_cleanup(x->easy);
   x->easy = NULL;
@@ -77,60 +87,54 @@ static bool set_context(exchange *x) {
     && curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->detail) == CURLE_OK;
 }
 
-/* A listing is likely as long as the one before it. */
-static long piece_size(const exchange *x) {
-  size_t listing = x->transport->listing;
-  if (x->method != HTTP_GET || listing < PIECE_MIN) return PIECE_MIN;
-  return listing < PIECE_MAX ? (long)listing : PIECE_MAX;
+static long piece_size(size_t answer) {
+  if (answer < PIECE_MIN) return PIECE_MIN;
+  return answer < PIECE_MAX ? (long)answer : PIECE_MAX;
 }
 
-static bool set_request(exchange *x, long timeout_ms) {
+bool handle_set_up(exchange *x, const model *m, size_t answer, long ms) {
   /* Refused by a handle that kept its buffer, which will do. */
-  (void)curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, piece_size(x));
-  return set_context(x) && set_headers(x)
+  (void)curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, piece_size(answer));
+  return set_context(x) && set_headers(x, m)
     && curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, 0L) == CURLE_OK
     && curl_easy_setopt(x->easy, CURLOPT_REQUEST_TARGET, x->target.data)
       == CURLE_OK
-    && curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK;
+    && curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, ms) == CURLE_OK;
 }
 
-bool request_begin(exchange *x, long timeout_ms) {
-  return take_handle(x) && set_request(x, timeout_ms);
-}
-
-bool request_again(exchange *x, CURLcode *code) {
-  CURLM *multi = x->transport->multi;
-  int64_t left = x->ends - transport_now();
-  if (*code != CURLE_ABORTED_BY_CALLBACK) return false;
-  x->detail[0] = '\0';
-  *code = left > 0 ? CURLE_OUT_OF_MEMORY : CURLE_OPERATION_TIMEDOUT;
-  return left > 0
-    && curl_multi_remove_handle(multi, x->easy) == CURLM_OK
-    && curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK
-    && curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)left) == CURLE_OK
-    && curl_multi_add_handle(multi, x->easy) == CURLM_OK;
+bool handle_renew(exchange *x, long ms) {
+  return curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK
+    && curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, ms) == CURLE_OK;
 }
 
 /* A handle that carried a body is always destroyed, for libcurl keeps copies
  * in it; from 8.0 on it keeps request headers as well. */
-static bool may_keep(const exchange *x) {
-  return x->method != HTTP_POST
-    && x->transport->libcurl < 0x080000;
+static bool may_keep(const model *m, const exchange *x) {
+  return x->method != HTTP_POST && m->libcurl < 0x080000;
 }
 
-void request_end(exchange *x) {
-  transport *t = x->transport;
-  CURL **idle = x->method == HTTP_GET ? t->idle_get : t->idle_delete;
-  size_t *count = x->method == HTTP_GET ? &t->idle_gets : &t->idle_deletes;
+void handle_give_back(handles *h, const model *m, exchange *x) {
+  handle_stock *stock = stock_of(h, x->method);
   CURL *easy = x->easy;
   x->easy = NULL;
-  if (easy == NULL) return;
-  curl_multi_remove_handle(t->multi, easy);
-  if (!may_keep(x) || *count == TRANSPORT_IDLE_MAX) {
+  if (!may_keep(m, x) || stock->count == HANDLES_MAX) {
     curl_easy_cleanup(easy);
     return;
   }
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
-  idle[(*count)++] = easy;
+  stock->kept[stock->count++] = easy;
+}
+
+static void clean_up(handle_stock *stock) {
+  while (stock->count > 0) curl_easy_cleanup(stock->kept[--stock->count]);
+}
+
+void handles_free(handles *h) {
+  clean_up(&h->gets);
+  clean_up(&h->deletes);
+}
+
+void handles_forget(handles *h) {
+  memset(h, 0, sizeof *h);
 }

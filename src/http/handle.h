@@ -1,23 +1,45 @@
-/* The libcurl handle of an exchange: from its request to the options that make
- * libcurl send it. */
-#ifndef BYTENITE_REQUEST_H
-#define BYTENITE_REQUEST_H
+/* The libcurl handles of requests: taken, set up, and given back. Some are kept
+ * for later requests of the same method. */
+#ifndef BYTENITE_HANDLE_H
+#define BYTENITE_HANDLE_H
 
-#include <curl/curl.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "http/exchange.h"
+#include "http/model.h"
 
-/* Takes a handle and sets it up. False when memory is short; there may be a
- * handle all the same. */
-bool request_begin(exchange *x, long timeout_ms);
+#define HANDLES_MAX 8
 
-/* When `*code` says that the exchange gave up the connection that it was to
- * use: starts it once more, on a new one, for nothing was sent. False when
- * there is no such reason, or that cannot be done, as `*code` then says. */
-bool request_again(exchange *x, CURLcode *code);
+typedef struct handle_stock {
+  CURL *kept[HANDLES_MAX];
+  size_t count;
+} handle_stock;
 
-/* Gives the handle back, or destroys it. NULL is allowed. */
-void request_end(exchange *x);
+typedef struct handles {
+  handle_stock gets;
+  handle_stock deletes;
+} handles;
+
+/* Gives an exchange a handle that has its method. False when memory is
+ * short. */
+bool handle_take(handles *h, const model *m, exchange *x);
+
+/* Sets up the exchange's handle for its request, with room for `answer` bytes
+ * to be read at once. False when memory is short; the handle stays with the
+ * exchange. */
+bool handle_set_up(exchange *x, const model *m, size_t answer, long ms);
+
+/* Makes the request go out on a new connection. False when memory is short. */
+bool handle_renew(exchange *x, long ms);
+
+/* Keeps or destroys the handle of an exchange that is over. */
+void handle_give_back(handles *h, const model *m, exchange *x);
+
+/* Destroys the handles that are kept. */
+void handles_free(handles *h);
+
+/* Leaves them alone instead: in a forked child they are the parent's. */
+void handles_forget(handles *h);
 
 #endif

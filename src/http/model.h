@@ -1,21 +1,39 @@
-/* libcurl easy handles: the options that every request is made with. */
-#ifndef BYTENITE_EASY_H
-#define BYTENITE_EASY_H
+/* The model handle: the options that are fixed for a client's life, which the
+ * handle of each request copies. handle.c sets what changes per request. */
+#ifndef BYTENITE_MODEL_H
+#define BYTENITE_MODEL_H
 
-#include "http/transport.h"
+#include <curl/curl.h>
 
-/* Makes `t->model`. NULL when done, else what is wrong and `*option` the
- * setting it is about, or NULL. An option that security depends on and that
- * this libcurl refuses is such a failure. */
-const char *easy_model(
-  transport *t, const transport_settings *settings, const char **option
+#include "bytes/buffer.h"
+#include "http/connections.h"
+#include "http/settings.h"
+#include "http/tls/ca_store.h"
+#include "http/url.h"
+
+#define MODEL_REFUSED "this libcurl refuses an option that security depends on"
+
+typedef struct model {
+  CURL *easy;
+  base_url base;
+  buffer agent;            /* User-Agent header line, or empty */
+  ca_store ca;             /* the certificates of ca_file */
+  connections connections; /* opened by the copies */
+  unsigned libcurl;        /* its version number, as found at run time */
+} model;
+
+/* Makes a zeroed model. NULL when it is ready, else what is wrong and `*option`
+ * the setting it is about, or NULL. An option that security depends on and that
+ * this libcurl refuses is such a failure. The caller closes it in either
+ * case. */
+const char *model_open(
+  model *m, const http_settings *settings, const char **option
 );
 
-/* Copies the model for one exchange. NULL when memory is short. */
-CURL *easy_copy(const transport *t);
+/* Copies the handle for a request. NULL when memory is short. */
+CURL *model_copy(const model *m);
 
-/* Where a client without a setting for it looks for CA certificates: a
- * directory, a file, or NULL when that is up to the TLS library. */
-const char *easy_ca_store(void);
+/* Frees all that it holds. Idempotent. */
+void model_close(model *m);
 
 #endif

@@ -1,93 +1,15 @@
 #include "http/transport.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <time.h>
+#include <sys/socket.h>
 
+#include "bytes/clock.h"
 #include "bytes/fork.h"
-#include "bytes/memory.h"
-#include "http/exchange.h"
-#include "http/model.h"
 #include "http/sigpipe.h"
 
-#ifndef CURL_IGNORE_DEPRECATION
-#define CURL_IGNORE_DEPRECATION(statements) statements
-#endif
-
-#define NEVER (-1)
-
-/* How long what waits is left alone. */
-#define STALL_MS 1000
-
-/* How late libcurl may end a transfer. */
-#define GRACE_MS 10
-
-/* As many as libcurl ever watches for one transfer. */
-#define SOCKETS_EACH 5
-
-int64_t transport_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* --- what libcurl asks us to watch --- */
-
-static struct pollfd *find_socket(transport *t, curl_socket_t fd) {
-  size_t i;
-  for (i = 0; i < t->socket_count; i++) {
-    if (t->sockets[i].fd == fd) return &t->sockets[i];
-  }
-  return NULL;
-}
-
-static bool room_for_sockets(transport *t, size_t wanted) {
-  struct pollfd *sockets;
-  if (wanted <= t->socket_capacity) return true;
-  sockets = memory_grow(
-    t->sockets, t->socket_count, &t->socket_capacity, wanted, sizeof *sockets
-  );
-  if (sockets == NULL) return false;
-  t->sockets = sockets;
-  return true;
-}
-
-static short poll_events(int what) {
-  short events = 0;
-  if (what & CURL_POLL_IN) events |= POLLIN;
-  if (what & CURL_POLL_OUT) events |= POLLOUT;
-  return events;
-}
-
-static int watch_socket(
-  CURL *easy, curl_socket_t fd, int what, void *context, void *unused
-) {
-  transport *t = context;
-  struct pollfd *entry = find_socket(t, fd);
-  (void)easy;
-  (void)unused;
-  if (what == CURL_POLL_REMOVE) {
-    if (entry != NULL) *entry = t->sockets[--t->socket_count];
-    (void)wakeup_watch(t->wakeup, fd, 0);
-    return 0;
-  }
-  if (entry == NULL) {
-    if (!room_for_sockets(t, t->socket_count + 1)) return -1;
-    entry = &t->sockets[t->socket_count++];
-    entry->fd = fd;
-    entry->revents = 0;
-  }
-  entry->events = poll_events(what);
-  return wakeup_watch(t->wakeup, fd, entry->events) ? 0 : -1;
-}
-
-static int set_timer(CURLM *multi, long ms, void *context) {
-  transport *t = context;
-  (void)multi;
-  t->timer = ms < 0 ? NEVER : transport_now() + ms;
-  return 0;
-}
+/* An event loop comes back after this long, whatever happens. */
+#define PATIENCE_MS 1000
 
 /* --- opening --- */
 
@@ -95,12 +17,7 @@ static bool set_up_multi(transport *t) {
 #if LIBCURL_VERSION_NUM >= 0x081400
   curl_multi_setopt(t->multi, CURLMOPT_QUICK_EXIT, 1L);
 #endif
-  return curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, watch_socket)
-      == CURLM_OK
-    && curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t) == CURLM_OK
-    && curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, set_timer)
-      == CURLM_OK
-    && curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t) == CURLM_OK
+  return drive_attach(&t->drive, t->multi, t->wakeup)
     && curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING)
       == CURLM_OK
     && curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, t->max_connections)
@@ -108,8 +25,6 @@ static bool set_up_multi(transport *t) {
 }
 
 static bool open_multi(transport *t) {
-  t->timer = NEVER;
-  t->overdue = INT64_MAX;
   t->broken = false;
   if (!wakeup_renew(t->wakeup)) return false;
   t->multi = curl_multi_init();
@@ -120,11 +35,8 @@ static bool open_multi(transport *t) {
   }
   curl_multi_cleanup(t->multi);
   t->multi = NULL;
+  drive_detach(&t->drive);
   return false;
-}
-
-static void clean_up(CURL **idle, size_t *count) {
-  while (*count > 0) curl_easy_cleanup(idle[--*count]);
 }
 
 /* Stops what is under way. In a forked child the handles are left alone, for
@@ -132,40 +44,33 @@ static void clean_up(CURL **idle, size_t *count) {
 static void close_multi(transport *t) {
   sigpipe_guard guard;
   while (t->exchanges != NULL) {
-    exchange_stop(t->exchanges, EXCHANGE_CANCELLED);
+    transport_stop(t->exchanges, EXCHANGE_CANCELLED);
   }
   if (t->owner == fork_generation()) {
-    sigpipe_block(&guard, t->libcurl);
-    clean_up(t->idle_get, &t->idle_gets);
-    clean_up(t->idle_delete, &t->idle_deletes);
+    sigpipe_block(&guard, t->model.libcurl);
+    handles_free(&t->handles);
     curl_multi_cleanup(t->multi);
     sigpipe_restore(&guard);
   }
   t->multi = NULL;
-  connections_free(&t->connections);
-  t->idle_gets = 0;
-  t->idle_deletes = 0;
-  t->socket_count = 0;
+  connections_free(&t->model.connections);
+  handles_forget(&t->handles);
+  drive_detach(&t->drive);
 }
 
 const char *transport_open(
-  transport *t, const transport_settings *settings, const char **option
+  transport *t, const http_settings *settings, const char **option
 ) {
-  const char *problem;
-  t->libcurl = curl_version_info(CURLVERSION_NOW)->version_num;
-  *option = "base_url";
-  problem = base_url_parse(&t->base, settings->base_url, settings->allow_http);
+  const char *problem = model_open(&t->model, settings, option);
   if (problem != NULL) return problem;
-  *option = NULL;
-  problem = easy_model(t, settings, option);
-  if (problem != NULL) return problem;
+  if (!exchange_set_callbacks(t->model.easy)) return MODEL_REFUSED;
   t->max_connections = settings->max_connections;
   t->wakeup = wakeup_new();
   if (t->wakeup == NULL) return "memory is short";
   if (settings->pollable && !wakeup_open(t->wakeup)) {
     *option = "wait";
     return "gets no descriptor for an event loop: the process has too many, "
-      "or this system has no epoll";
+      "or this system offers no such descriptor";
   }
   return open_multi(t) ? NULL : "memory is short";
 }
@@ -176,60 +81,129 @@ bool transport_enter(transport *t, bool *forked) {
   return t->multi != NULL || open_multi(t);
 }
 
-bool transport_make_room(transport *t) {
-  return room_for_sockets(t, t->exchange_count * SOCKETS_EACH)
-    && connections_make_room(&t->connections, t->exchange_count);
+/* --- exchanges --- */
+
+static void enlist(transport *t, exchange *x) {
+  x->transport = t;
+  x->connections = &t->model.connections;
+  x->previous = NULL;
+  x->next = t->exchanges;
+  if (x->next != NULL) x->next->previous = x;
+  t->exchanges = x;
+  t->exchange_count++;
 }
 
-/* --- driving --- */
+static void leave(exchange *x) {
+  transport *t = x->transport;
+  if (x->next != NULL) x->next->previous = x->previous;
+  if (x->previous != NULL) x->previous->next = x->next;
+  if (t->exchanges == x) t->exchanges = x->next;
+  t->exchange_count--;
+  x->transport = NULL;
+}
 
-static int action_bits(short revents) {
-  int bits = 0;
-  if (revents & POLLIN) bits |= CURL_CSELECT_IN;
-  if (revents & POLLOUT) bits |= CURL_CSELECT_OUT;
-  if (revents & (POLLERR | POLLHUP | POLLNVAL)) {
-    bits |= CURL_CSELECT_IN | CURL_CSELECT_ERR;
+static bool make_room(transport *t) {
+  return drive_make_room(&t->drive, t->exchange_count)
+    && connections_make_room(&t->model.connections, t->exchange_count);
+}
+
+/* A listing is likely as long as the one before it. */
+static bool begin(transport *t, exchange *x, long ms) {
+  size_t answer = x->method == HTTP_GET ? t->listing : 0;
+  return handle_take(&t->handles, &t->model, x)
+    && handle_set_up(x, &t->model, answer, ms)
+    && make_room(t)
+    && curl_multi_add_handle(t->multi, x->easy) == CURLM_OK;
+}
+
+void transport_start(transport *t, exchange *x, long ms) {
+  enlist(t, x);
+  x->ends = clock_now() + ms;
+  drive_expect(&t->drive, x->ends);
+  if (!begin(t, x, ms)) transport_stop(x, EXCHANGE_MEMORY);
+}
+
+/* What the answer tells of the service, for later exchanges. */
+static void learn(transport *t, const exchange *x, exchange_end how) {
+  if (
+    x->method == HTTP_GET && how == EXCHANGE_ANSWERED && exchange_is_success(x)
+  ) {
+    t->listing = x->answer.length;
   }
-  return bits;
+  if (*x->date == '\0') return;
+  memcpy(t->date, x->date, sizeof t->date);
+  t->date_at = x->date_at;
 }
 
-/* libcurl may add and remove sockets while it handles one; what is passed over
- * for that reason is still ready at the next poll. */
-static CURLMcode run_sockets(transport *t) {
-  CURLMcode code = CURLM_OK;
-  size_t i;
-  int running;
-  for (i = 0; i < t->socket_count && code == CURLM_OK; i++) {
-    struct pollfd ready = t->sockets[i];
-    if (ready.revents == 0) continue;
-    t->sockets[i].revents = 0;
-    code = curl_multi_socket_action(
-      t->multi, ready.fd, action_bits(ready.revents), &running
-    );
+static void give_back(transport *t, exchange *x) {
+  if (x->easy == NULL) return;
+  curl_multi_remove_handle(t->multi, x->easy);
+  handle_give_back(&t->handles, &t->model, x);
+}
+
+static void end(transport *t, exchange *x, exchange_end how) {
+  learn(t, x, how);
+  exchange_conclude(x, how);
+  give_back(t, x);
+  leave(x);
+}
+
+void transport_stop(exchange *x, exchange_end how) {
+  transport *t = x->transport;
+  sigpipe_guard guard;
+  if (t == NULL) return;
+  if (t->owner != fork_generation()) x->easy = NULL; /* the parent's */
+  sigpipe_block(&guard, t->model.libcurl);
+  end(t, x, how);
+  sigpipe_restore(&guard);
+}
+
+/* When `*code` says that the exchange gave up the connection that it was to
+ * use, starts it once more, on a new one: nothing was sent. False when there is
+ * no such reason, or that cannot be done, as `*code` then says. */
+static bool restart(transport *t, exchange *x, CURLcode *code) {
+  int64_t left = x->ends - clock_now();
+  if (*code != CURLE_ABORTED_BY_CALLBACK) return false;
+  x->detail[0] = '\0';
+  *code = left > 0 ? CURLE_OUT_OF_MEMORY : CURLE_OPERATION_TIMEDOUT;
+  return left > 0
+    && curl_multi_remove_handle(t->multi, x->easy) == CURLM_OK
+    && handle_renew(x, (long)left)
+    && curl_multi_add_handle(t->multi, x->easy) == CURLM_OK;
+}
+
+/* libcurl may keep a connection on which sending failed, and OpenSSL would then
+ * write what is left of this request in place of the next one. Once it is shut
+ * down, libcurl finds it dead. */
+static void settle_connection(transport *t, const exchange *x) {
+  curl_socket_t kept = CURL_SOCKET_BAD;
+  if (x->local_port == 0) return; /* libcurl would name an earlier one */
+  curl_easy_getinfo(x->easy, CURLINFO_ACTIVESOCKET, &kept);
+  if (kept == CURL_SOCKET_BAD) return;
+  if (x->code == CURLE_OK) {
+    connections_add(&t->model.connections, kept, x->local_port);
+  } else {
+    (void)shutdown(kept, SHUT_RDWR);
   }
-  return code;
 }
 
-static bool is_due(const transport *t, int64_t now) {
-  return t->timer != NEVER && t->timer <= now;
+/* libcurl is done with the exchange. */
+static void finish(transport *t, exchange *x, CURLcode code) {
+  curl_off_t wait = 0;
+  if (restart(t, x, &code)) return;
+  x->code = code;
+  if (x->stopped == EXCHANGE_BROKEN) {
+    x->code = CURLE_WEIRD_SERVER_REPLY;
+    strcpy(x->detail, "the answer has two lengths");
+  }
+  if (curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK) {
+    x->retry_after = wait > LONG_MAX ? LONG_MAX : (long)wait;
+  }
+  settle_connection(t, x);
+  end(t, x, exchange_verdict(x));
 }
 
-static CURLMcode run_timer(transport *t) {
-  int running;
-  t->timer = NEVER;
-  return curl_multi_socket_action(
-    t->multi, CURL_SOCKET_TIMEOUT, 0, &running
-  );
-}
-
-/* libcurl 7.88 sets no timer for the next address of a host whose first one of
- * the same family is silent, so that what waits is looked at now and then. */
-static CURLMcode run_stalled(transport *t) {
-  CURLMcode code;
-  int running;
-  CURL_IGNORE_DEPRECATION(code = curl_multi_socket_all(t->multi, &running);)
-  return code;
-}
+/* --- waiting --- */
 
 static void collect_finished(transport *t) {
   const CURLMsg *message;
@@ -239,35 +213,16 @@ static void collect_finished(transport *t) {
     CURLcode code = message->data.result;
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
-    exchange_finish((exchange *)(void *)owner, code);
+    finish(t, (exchange *)(void *)owner, code);
   }
 }
 
-void transport_expect(transport *t, int64_t end) {
-  if (end + GRACE_MS < t->overdue) t->overdue = end + GRACE_MS;
-}
-
-/* libcurl forgets the end of a transfer's time when something moves within the
- * last millisecond before it, and when nothing moves later, nothing ends it. */
-static CURLMcode run_overdue(transport *t, int64_t now) {
+static void expect_ends(transport *t) {
+  int64_t now = clock_now();
   const exchange *x;
-  CURLMcode code = run_stalled(t);
-  t->overdue = INT64_MAX;
   for (x = t->exchanges; x != NULL; x = x->next) {
-    transport_expect(t, x->ends > now ? x->ends : now);
+    drive_expect(&t->drive, x->ends > now ? x->ends : now);
   }
-  return code;
-}
-
-static int time_to_wait(const transport *t, long ms) {
-  int64_t next = t->overdue;
-  int64_t left = ms;
-  if (t->timer != NEVER && t->timer < next) next = t->timer;
-  if (next != INT64_MAX && next - transport_now() < left) {
-    left = next - transport_now();
-  }
-  if (left < 0) left = 0;
-  return left > INT_MAX ? INT_MAX : (int)left;
 }
 
 /* A multi handle that failed moves nothing any more. */
@@ -275,52 +230,53 @@ static void give_up(transport *t) {
   t->broken = true;
   while (t->exchanges != NULL) {
     t->exchanges->code = CURLE_RECV_ERROR;
-    exchange_stop(t->exchanges, EXCHANGE_BROKEN);
+    transport_stop(t->exchanges, EXCHANGE_BROKEN);
   }
 }
 
-static CURLMcode run(transport *t, int ready) {
-  CURLMcode code = CURLM_OK;
-  int64_t now = transport_now();
-  bool due = is_due(t, now);
-  if (ready > 0) code = run_sockets(t);
-  if (code == CURLM_OK && is_due(t, now)) code = run_timer(t);
-  if (code == CURLM_OK && now >= t->overdue) {
-    t->moved = now;
-    code = run_overdue(t, now);
-  } else if (ready > 0 || due) {
-    t->moved = now;
-  } else if (now - t->moved >= STALL_MS && t->exchanges != NULL) {
-    t->moved = now;
-    code = run_stalled(t);
-  }
-  return code;
-}
-
-/* While libcurl has something to do at once, sockets are only looked at when
- * nobody else waits for them: an event loop does. */
 transport_event transport_wait(transport *t, long ms) {
-  int timeout = time_to_wait(t, ms);
-  int ready = 0;
-  CURLMcode code;
+  int ready = drive_poll(&t->drive, ms);
+  bool works;
   sigpipe_guard guard;
-  if (timeout > 0 || (ms == 0 && t->socket_count > 0)) {
-    ready = poll(t->sockets, (nfds_t)t->socket_count, timeout);
-    if (ready < 0 && errno == EINTR) return TRANSPORT_INTERRUPTED;
-  }
-  sigpipe_block(&guard, t->libcurl);
-  code = ready < 0 ? CURLM_INTERNAL_ERROR : run(t, ready);
+  if (ready == DRIVE_INTERRUPTED) return TRANSPORT_INTERRUPTED;
+  sigpipe_block(&guard, t->model.libcurl);
+  works = ready != DRIVE_FAILED
+    && drive_run(&t->drive, ready, t->exchanges != NULL);
+  if (drive_forgot_ends(&t->drive)) expect_ends(t);
   collect_finished(t);
   sigpipe_restore(&guard);
-  if (code == CURLM_OK) return TRANSPORT_PROGRESS;
+  if (works) return TRANSPORT_PROGRESS;
   give_up(t);
   return TRANSPORT_FAILED;
 }
 
 long transport_patience(const transport *t) {
-  wakeup_look(t->wakeup, transport_now());
-  if (t->wakeup->finished > 0) return 0;
-  return time_to_wait(t, STALL_MS);
+  wakeup_look(t->wakeup, clock_now());
+  if (transport_has_results(t)) return 0;
+  return drive_time(&t->drive, PATIENCE_MS);
+}
+
+/* --- facts --- */
+
+int transport_descriptor(const transport *t) {
+  return t->wakeup->poller.fd;
+}
+
+wakeup *transport_wakeup(const transport *t) {
+  return t->wakeup;
+}
+
+bool transport_has_results(const transport *t) {
+  return t->wakeup->finished > 0;
+}
+
+const char *transport_prefix(const transport *t) {
+  return t->model.base.prefix;
+}
+
+const char *transport_date(const transport *t, int64_t *at) {
+  *at = t->date_at;
+  return t->date;
 }
 
 /* --- closing --- */
@@ -328,10 +284,7 @@ long transport_patience(const transport *t) {
 void transport_close(transport *t) {
   close_multi(t);
   wakeup_release(t->wakeup);
-  curl_easy_cleanup(t->model);
-  memory_free(t->sockets, t->socket_capacity * sizeof *t->sockets);
-  base_url_free(&t->base);
-  buffer_free(&t->agent);
-  ca_store_free(&t->ca);
+  drive_free(&t->drive);
+  model_close(&t->model);
   memset(t, 0, sizeof *t);
 }

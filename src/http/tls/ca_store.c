@@ -23,6 +23,10 @@ typedef struct pem_item {
   void *list;
 } pem_item;
 
+bool ca_store_is_parsable(void) {
+  return openssl_functions() != NULL;
+}
+
 /* --- reading --- */
 
 /* Until the end of the file or until the buffer is full. */

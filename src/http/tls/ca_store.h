@@ -14,6 +14,9 @@ typedef struct ca_store {
   void *parsed; /* an X509_STORE, which connections hold as well; or NULL */
 } ca_store;
 
+/* True if ca_store_parse and ca_store_trust work with this libcurl's TLS. */
+bool ca_store_is_parsable(void);
+
 /* Reads the file into `text`. NULL, or what is wrong with it. */
 const char *ca_store_read(ca_store *ca, const char *path);
 
