@@ -167,7 +167,8 @@ spec: $(BUILD)/process.so $(BUILD)/sabotage.so $(BUILD)/old_libcurl.so $(BUILD)/
 	@$(RUN) BUILD=$(BUILD) LUA=$(LUA) $(PREFIXED) $(BUSTED) $(SPECS)
 
 .PHONY: lint
-lint: ## luacheck, and the C for all versions of Lua with warnings as errors
+lint: ## layers, widths, luacheck, and the C for all versions of Lua with warnings as errors
+	spec/support/layers
 	! awk 'length > 80 { print FILENAME ":" FNR ": over 80 columns"; found = 1 } \
 	  END { exit !found }' $$(find src spec -name '*.[ch]')
 	luacheck -q lua spec rockspec/*.rockspec rockspec/*/*.rockspec

@@ -57,7 +57,7 @@ describe("an older libcurl", function()
     local function build_with(number)
       return (shell(([[
         printf '#include <curl/curlver.h>\n#undef LIBCURL_VERSION_NUM\n%%s\n#include "%%s"\n' \
-          '#define LIBCURL_VERSION_NUM %s' http/transport.h |
+          '#define LIBCURL_VERSION_NUM %s' http/libcurl.h |
           ${CC:-cc} -fsyntax-only -D_GNU_SOURCE -Isrc $(pkg-config --cflags libcurl) -x c - 2>&1]])
         :format(number)))
     end

@@ -95,8 +95,7 @@ static int client_run(lua_State *L) {
  * and the monotonic seconds when that came; nothing if it did not say. */
 static int client_server_date(lua_State *L) {
   int64_t at;
-  const char *text = transport_date(&client_check(L)->transport, &at);
-  time_t date = *text == '\0' ? -1 : curl_getdate(text, NULL);
+  time_t date = transport_date(&client_check(L)->transport, &at);
   if (date == -1) return 0;
   lua_pushnumber(L, (lua_Number)date);
   lua_pushnumber(L, (lua_Number)at / 1000);

@@ -50,6 +50,7 @@
 #include "core/secret_string.h"
 #include "core/terminal.h"
 #include "http/curl_memory.h"
+#include "http/libcurl.h"
 #include "http/transport.h"
 #include "http/trust.h"
 #include "http/url.h"

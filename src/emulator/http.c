@@ -10,8 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "emulator/request.h"
-
 #define LONGEST_POLL 60.0 /* seconds */
 #define MOST_CONNECTIONS 4096u
 

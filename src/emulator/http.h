@@ -7,37 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bytes/buffer.h"
-
-#define EMULATOR_BODY_LIMIT ((size_t)4 * 1024 * 1024)
-
-typedef enum emulator_drop {
-  EMULATOR_DROP_NOTHING,
-  EMULATOR_DROP_ALL, /* close without an answer */
-  EMULATOR_DROP_HALF /* announce the whole body, send half of it, close */
-} emulator_drop;
-
-/* The answer to a request. Header fields are "name\0value\0" pairs. */
-typedef struct emulator_answer {
-  unsigned status;
-  buffer headers;
-  buffer body;
-  double delay; /* seconds from the arrival of the whole request */
-  emulator_drop drop;
-} emulator_answer;
-
-/* A request from its first line to the end of its answer. */
-typedef struct emulator_request {
-  char *uri;     /* as it came, with the query, nothing decoded */
-  char *method;
-  buffer headers; /* "name\0value\0" pairs, in the order of the wire */
-  buffer body;    /* its state is BUFFER_FULL when it is over the limit */
-  emulator_answer answer;
-  struct MHD_Connection *connection;
-  struct emulator_request *next; /* the next one that waits, see `held` */
-  double due;                    /* monotonic seconds */
-  bool started, handled;
-} emulator_request;
+#include "emulator/request.h"
 
 /* Fills request->answer. Called on the server's thread for every complete
  * request, one at a time; never raises, never blocks for long. */

@@ -202,8 +202,15 @@ static void announce(exchange *x) {
   x->era = wakeup_add(x->wakeup);
 }
 
+/* libcurl does not always say more than its code. */
+static void explain(exchange *x) {
+  if (*x->detail != '\0') return;
+  strncpy(x->detail, curl_easy_strerror(x->code), sizeof x->detail - 1);
+}
+
 void exchange_conclude(exchange *x, exchange_end how) {
   settle_sends(x);
+  if (how == EXCHANGE_BROKEN) explain(x);
   x->end = how;
   announce(x);
 }

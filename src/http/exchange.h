@@ -40,7 +40,7 @@ typedef struct exchange {
   /* The answer. */
   exchange_end end;
   CURLcode code;
-  char detail[CURL_ERROR_SIZE]; /* libcurl's text, may be empty */
+  char detail[CURL_ERROR_SIZE]; /* libcurl's text about `code` */
   long status;
   long retry_after;             /* seconds; 0 when not given */
   bool stale;                   /* it gave up a connection that held bytes */

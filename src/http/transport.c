@@ -274,9 +274,9 @@ const char *transport_prefix(const transport *t) {
   return t->model.base.prefix;
 }
 
-const char *transport_date(const transport *t, int64_t *at) {
+time_t transport_date(const transport *t, int64_t *at) {
   *at = t->date_at;
-  return t->date;
+  return *t->date == '\0' ? -1 : curl_getdate(t->date, NULL);
 }
 
 /* --- closing --- */

@@ -6,10 +6,10 @@
 #ifndef BYTENITE_TRANSPORT_H
 #define BYTENITE_TRANSPORT_H
 
-#include <curl/curl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "http/drive.h"
 #include "http/exchange.h"
@@ -17,21 +17,6 @@
 #include "http/model.h"
 #include "http/settings.h"
 #include "http/wakeup.h"
-
-#define LIBCURL_OLDEST 0x075000
-
-#if LIBCURL_VERSION_NUM < LIBCURL_OLDEST
-#error "bytenite.secrets needs libcurl 7.80 or newer"
-#endif
-
-/* Headers of 7.85 or newer name options that older ones do not know. */
-#if LIBCURL_VERSION_NUM >= 0x075500
-#define LIBCURL_OLDEST_LOADED 0x075500
-#define LIBCURL_OLDEST_TEXT "7.85"
-#else
-#define LIBCURL_OLDEST_LOADED LIBCURL_OLDEST
-#define LIBCURL_OLDEST_TEXT "7.80"
-#endif
 
 /* Private to this folder. */
 typedef struct transport {
@@ -96,9 +81,9 @@ bool transport_has_results(const transport *t);
 /* The path of the base URL, without a slash at its end. */
 const char *transport_prefix(const transport *t);
 
-/* The Date header of the newest answer, or "". `*at` is when it came, monotonic
- * ms. */
-const char *transport_date(const transport *t, int64_t *at);
+/* The service's clock as the newest answer had it, or -1 if no answer said.
+ * `*at` is when that came, monotonic ms. */
+time_t transport_date(const transport *t, int64_t *at);
 
 /* Gives up what is under way and closes the connections. Idempotent. */
 void transport_close(transport *t);
