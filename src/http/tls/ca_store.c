@@ -14,14 +14,11 @@
 #define X509_V_FLAG_TRUSTED_FIRST 0x8000UL
 #define X509_V_FLAG_PARTIAL_CHAIN 0x80000UL
 #define ERR_REASON_MASK 0x7FFFFFUL
+#define ERR_LIB_OFFSET 23
+#define ERR_LIB_MASK 0xFFUL
+#define ERR_LIB_PEM 9
 #define ERR_R_MALLOC_FAILURE 0xC0100UL
-
-/* How X509_INFO begins, the one object of OpenSSL that has to be looked into:
- * a certificate, a list of revoked ones, or NULL for either. */
-typedef struct pem_item {
-  void *certificate;
-  void *list;
-} pem_item;
+#define PEM_R_NO_START_LINE 108
 
 bool ca_store_is_parsable(void) {
   return openssl_functions() != NULL;
@@ -64,48 +61,78 @@ const char *ca_store_read(ca_store *ca, const char *path) {
 
 /* --- parsing --- */
 
-/* OpenSSL works some things out when they are first asked for, and what fails
- * then for lack of memory stays wrong: it has to be done now. */
+/* OpenSSL computes some facts on first use and caches even a failure for lack
+ * of memory. So compute them now, while we can report it. */
 static bool is_worked_out(const openssl *o, void *certificate) {
   const void *key = o->X509_get0_pubkey(certificate);
   return key != NULL && o->EVP_PKEY_get_security_bits(key) > 0
     && o->X509_check_purpose(certificate, -1, 0) == 1;
 }
 
-static bool add_item(const openssl *o, void *store, const pem_item *item) {
-  if (
-    item->certificate != NULL && (
-      !is_worked_out(o, item->certificate)
-      || o->X509_STORE_add_cert(store, item->certificate) != 1
-    )
-  ) {
-    return false;
+static bool add_certificate(const openssl *o, void *store, void *certificate) {
+  bool added = is_worked_out(o, certificate)
+    && o->X509_STORE_add_cert(store, certificate) == 1;
+  o->X509_free(certificate);
+  return added;
+}
+
+static bool add_list(const openssl *o, void *store, void *list) {
+  bool added = o->X509_STORE_add_crl(store, list) == 1;
+  o->X509_CRL_free(list);
+  return added;
+}
+
+/* Nobody is asked for a pass phrase: OpenSSL would ask on the terminal. */
+static int refuse_password(char *to, int size, int writing, void *context) {
+  (void)to;
+  (void)size;
+  (void)writing;
+  (void)context;
+  return -1;
+}
+
+/* A kind of block in a PEM file: how to read the next one, and to add it. */
+typedef struct pem_kind {
+  pem_reader *read;
+  bool (*add)(const openssl *o, void *store, void *item);
+} pem_kind;
+
+/* True if the last error only says that there are no more blocks to read. */
+static bool is_end(const openssl *o) {
+  unsigned long error = o->ERR_peek_last_error();
+  return (error & ERR_REASON_MASK) == PEM_R_NO_START_LINE
+    && ((error >> ERR_LIB_OFFSET) & ERR_LIB_MASK) == ERR_LIB_PEM;
+}
+
+/* Adds all blocks of this kind. False when one is malformed. */
+static bool add_blocks(
+  const openssl *o, void *store, const buffer *text, pem_kind kind, bool *any
+) {
+  void *bio = o->BIO_new_mem_buf(text->data, (int)text->length);
+  bool good = bio != NULL;
+  void *item = NULL;
+  while (good) {
+    item = kind.read(bio, NULL, refuse_password, NULL);
+    if (item == NULL) break;
+    good = kind.add(o, store, item);
+    *any = true;
   }
-  return item->list == NULL || o->X509_STORE_add_crl(store, item->list) == 1;
+  if (good) {
+    good = is_end(o);
+    if (good) o->ERR_clear_error();
+  }
+  o->BIO_free(bio);
+  return good;
 }
 
 /* As libcurl does it: all or nothing, and something there must be. */
-static bool add_items(const openssl *o, void *store, const void *items) {
-  int count = o->OPENSSL_sk_num(items);
-  bool any = false;
-  int i;
-  for (i = 0; i < count; i++) {
-    const pem_item *item = o->OPENSSL_sk_value(items, i);
-    if (!add_item(o, store, item)) return false;
-    any = any || item->certificate != NULL || item->list != NULL;
-  }
-  return any;
-}
-
 static bool add_text(const openssl *o, void *store, const buffer *text) {
-  void *bio = o->BIO_new_mem_buf(text->data, (int)text->length);
-  void *items = NULL;
-  bool done;
-  if (bio != NULL) items = o->PEM_X509_INFO_read_bio(bio, NULL, NULL, NULL);
-  done = items != NULL && add_items(o, store, items);
-  o->OPENSSL_sk_pop_free(items, o->X509_INFO_free);
-  o->BIO_free(bio);
-  return done;
+  pem_kind certificates = {o->PEM_read_bio_X509_AUX, add_certificate};
+  pem_kind lists = {o->PEM_read_bio_X509_CRL, add_list};
+  bool any = false;
+  return add_blocks(o, store, text, certificates, &any)
+    && add_blocks(o, store, text, lists, &any)
+    && any;
 }
 
 /* The flags are libcurl's, which has certificates of the store trusted that are
