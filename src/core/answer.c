@@ -2,262 +2,12 @@
 
 #include <string.h>
 
-#include "bytes/redact.h"
+#include "core/facts.h"
+#include "core/failure.h"
 #include "core/json_decode.h"
 #include "core/json_encode.h"
 
-#define DESCRIPTION_MAX 2048
-#define GRPC_CODE_MAX 16
-#define ROUTER_MESSAGE "Not Found"
-
 static const char inexact_key = 'i';
-
-/* --- facts --- */
-
-static void set_text(lua_State *L, const char *field, const char *text) {
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, field);
-}
-
-static void set_integer(lua_State *L, const char *field, long value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, field);
-}
-
-/* Pushes nil and a table with what is known of every exchange. */
-static void push_failure(lua_State *L, const exchange *x, const char *reason) {
-  lua_pushnil(L);
-  lua_newtable(L);
-  set_text(L, "reason", reason);
-  set_integer(L, "sends", (long)x->sends);
-  if (x->status > 0) set_integer(L, "status", x->status);
-  if (x->retry_after > 0) set_integer(L, "retry_after", x->retry_after);
-}
-
-int answer_invalid(lua_State *L, const char *field, const char *problem) {
-  lua_pushnil(L);
-  lua_newtable(L);
-  set_text(L, "reason", "invalid");
-  set_text(L, "field", field);
-  set_text(L, "detail", problem);
-  set_integer(L, "sends", 0);
-  return 2;
-}
-
-int answer_no_memory(lua_State *L) {
-  lua_pushnil(L);
-  lua_newtable(L);
-  set_text(L, "reason", "memory");
-  set_integer(L, "sends", 0);
-  return 2;
-}
-
-static int failure(
-  lua_State *L, const exchange *x, const char *reason, const char *detail
-) {
-  push_failure(L, x, reason);
-  if (detail != NULL) set_text(L, "detail", detail);
-  return 2;
-}
-
-/* Overwrites what a text shares with the credentials of its exchange. */
-static void hide_credentials(const exchange *x, char *text, size_t length) {
-  const secret *line = x->authorization.line;
-  size_t at = x->authorization.token_at;
-  redact(text, length, x->secret.data, x->secret.length);
-  if (line != NULL) redact(text, length, line->bytes + at, line->length - at);
-}
-
-/* libcurl's text may quote the server. */
-static int broken(lua_State *L, exchange *x) {
-  const char *detail = x->detail;
-  hide_credentials(x, x->detail, strlen(x->detail));
-  if (*detail == '\0') detail = curl_easy_strerror(x->code);
-  failure(L, x, "curl", detail);
-  set_integer(L, "curl", (long)x->code);
-  return 2;
-}
-
-static int too_large(lua_State *L, const exchange *x) {
-  return failure(L, x, "limit", "the answer is larger than allowed");
-}
-
-static int unanswered(lua_State *L, exchange *x) {
-  switch (x->end) {
-    case EXCHANGE_BROKEN: return broken(L, x);
-    case EXCHANGE_INCOMPLETE:
-      return failure(L, x, "incomplete", "the headers were cut off");
-    case EXCHANGE_TOO_LARGE: return too_large(L, x);
-    case EXCHANGE_ENCODED:
-      return failure(L, x, "encoded", "the answer is compressed");
-    case EXCHANGE_CANCELLED: return failure(L, x, "cancelled", NULL);
-    default: return failure(L, x, "memory", NULL);
-  }
-}
-
-/* --- texts that the server wrote --- */
-
-/* Replaces the string on top by one without credentials, or by nil when it is
- * no string or memory is short. */
-static void clean_text(lua_State *L, exchange *x) {
-  size_t length;
-  const char *text;
-  if (lua_type(L, -1) != LUA_TSTRING) {
-    lua_pop(L, 1);
-    lua_pushnil(L);
-    return;
-  }
-  text = lua_tolstring(L, -1, &length);
-  if (length > DESCRIPTION_MAX) length = DESCRIPTION_MAX;
-  buffer_free(&x->answer);
-  if (buffer_append(&x->answer, text, length)) {
-    hide_credentials(x, x->answer.data, length);
-    lua_pushlstring(L, x->answer.data, length);
-  } else {
-    lua_pushnil(L);
-  }
-  buffer_free(&x->answer);
-  lua_remove(L, -2);
-}
-
-/* Copies a text field of the table at `from` to field `to` of the table at
- * `target`; false when there is none. */
-static bool copy_text(
-  lua_State *L, exchange *x, int from, const char *name, int target,
-  const char *to
-) {
-  lua_getfield(L, from, name);
-  clean_text(L, x);
-  if (lua_isnil(L, -1) || lua_rawlen(L, -1) == 0) {
-    lua_pop(L, 1);
-    return false;
-  }
-  lua_setfield(L, target, to);
-  return true;
-}
-
-/* Reads the code of the table at `from`; false when it has none. Codes come as
- * numbers, or as strings as protojson writes an int64. */
-static bool read_code(lua_State *L, int from, long *code) {
-  lua_Number value;
-  lua_getfield(L, from, "code");
-  value = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : 0.5;
-  lua_pop(L, 1);
-  if (!(value > -1e9 && value < 1e9)) return false;
-  *code = (long)value;
-  return value == (lua_Number)*code;
-}
-
-static void copy_code(lua_State *L, int from, int target) {
-  long code;
-  if (!read_code(L, from, &code)) return;
-  lua_pushinteger(L, (lua_Integer)code);
-  lua_setfield(L, target, "code");
-}
-
-/* --- who wrote the body of a failure --- */
-
-static bool is_absent(lua_State *L, int index) {
-  return lua_isnil(L, index) || lua_islightuserdata(L, index);
-}
-
-static bool is_true(lua_State *L, int index) {
-  return lua_isboolean(L, index) && lua_toboolean(L, index);
-}
-
-static bool has_member(lua_State *L, int table, const char *name, int type) {
-  bool has;
-  lua_getfield(L, table, name);
-  has = lua_type(L, -1) == type;
-  lua_pop(L, 1);
-  return has;
-}
-
-static int count_members(lua_State *L, int table) {
-  int count = 0;
-  lua_pushnil(L);
-  while (lua_next(L, table)) {
-    count++;
-    lua_pop(L, 1);
-  }
-  return count;
-}
-
-/* True if the table at `body` is the service's envelope of a failure. Other
- * gateways also send an `error` with a code and a message. So `ok` must be
- * false or, where protojson leaves it out, the body must have a member that is
- * the envelope's alone. */
-static bool is_envelope(lua_State *L, int body) {
-  int error = lua_gettop(L) + 1;
-  bool is = false;
-  long code;
-  lua_getfield(L, body, "error");
-  lua_getfield(L, body, "ok");
-  if (lua_istable(L, error) && read_code(L, error, &code)) {
-    is = is_absent(L, -1)
-      ? has_member(L, body, "requestId", LUA_TSTRING)
-        || has_member(L, error, "description", LUA_TSTRING)
-      : lua_isboolean(L, -1) && !lua_toboolean(L, -1);
-  }
-  lua_pop(L, 2);
-  return is;
-}
-
-/* True if the table at `body` is a gRPC status of the service. A status has a
- * code, a message, maybe details, and nothing else. The gateway's router sends
- * one too, for a path that the service does not have. */
-static bool is_grpc_status(lua_State *L, int body) {
-  int optional = has_member(L, body, "details", LUA_TTABLE) ? 1 : 0;
-  const char *message;
-  bool is;
-  long code;
-  if (!read_code(L, body, &code) || code < 1 || code > GRPC_CODE_MAX) {
-    return false;
-  }
-  if (count_members(L, body) != 2 + optional) return false;
-  lua_getfield(L, body, "message");
-  message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-  is = *message != '\0' && strcmp(message, ROUTER_MESSAGE) != 0;
-  lua_pop(L, 1);
-  return is;
-}
-
-/* --- the body of a failure --- */
-
-/* Adds to the facts on top what the failure's body, a table at `body`, says:
- * the envelope, or a bare gRPC status. */
-static void copy_details(lua_State *L, exchange *x, int body) {
-  int facts = lua_gettop(L);
-  int error = facts + 1;
-  bool described = false;
-  lua_getfield(L, body, "error");
-  if (lua_istable(L, error)) {
-    copy_code(L, error, facts);
-    described = copy_text(L, x, error, "description", facts, "description")
-      || copy_text(L, x, error, "message", facts, "description");
-  } else {
-    copy_code(L, body, facts);
-  }
-  lua_pop(L, 1);
-  if (!described) copy_text(L, x, body, "message", facts, "description");
-  copy_text(L, x, body, "requestId", facts, "requestId");
-  if (is_envelope(L, body)) {
-    set_text(L, "words", "envelope");
-  } else if (is_grpc_status(L, body)) {
-    set_text(L, "words", "grpc");
-  }
-}
-
-/* A failure by its status: the body may be JSON, or anything else. */
-static int failed_status(lua_State *L, exchange *x) {
-  json_report report;
-  bool object = json_decode(L, &x->answer, &report) == JSON_VALID;
-  int body = lua_gettop(L);
-  if (object && report.marks > 0) json_restore(L);
-  failure(L, x, "status", NULL);
-  if (object && lua_istable(L, body)) copy_details(L, x, body);
-  return 2;
-}
 
 /* --- the form of an answer --- */
 
@@ -267,13 +17,13 @@ static int failed_status(lua_State *L, exchange *x) {
 static int check_json(lua_State *L, exchange *x, json_verdict verdict) {
   if (verdict == JSON_VALID) return 0;
   if (verdict == JSON_INCOMPLETE && !x->framed) {
-    return failure(L, x, "incomplete", "the body was cut off");
+    return facts_push(L, x, "incomplete", "the body was cut off");
   }
   if (verdict == JSON_TOO_DEEP) {
-    return failure(L, x, "form", "the answer is nested too deeply");
+    return facts_push(L, x, "form", "the answer is nested too deeply");
   }
-  if (verdict == JSON_TOO_LARGE) return too_large(L, x);
-  return failure(L, x, "form", "the answer is not JSON");
+  if (verdict == JSON_TOO_LARGE) return failure_too_large(L, x);
+  return facts_push(L, x, "form", "the answer is not JSON");
 }
 
 /* The same for an answer that is read as it stands: for so few members, Lua
@@ -291,43 +41,20 @@ static int find_members(
 static int decode_object(lua_State *L, exchange *x, json_report *report) {
   json_verdict verdict = json_decode(L, &x->answer, report);
   int pushed;
-  if (x->answer.state == BUFFER_MEMORY) return failure(L, x, "memory", NULL);
+  if (x->answer.state == BUFFER_MEMORY) return facts_push(L, x, "memory", NULL);
   pushed = check_json(L, x, verdict);
   if (pushed > 0) return pushed;
   if (!lua_istable(L, -1) || lua_rawlen(L, -1) > 0) {
-    return failure(L, x, "form", "the answer is not a JSON object");
+    return facts_push(L, x, "form", "the answer is not a JSON object");
   }
   return 0;
-}
-
-/* Whether the object on top says of itself that it is no success: by an `ok`
- * that is not true, or, where it has nothing else to say, by an error or the
- * code of a bare gRPC status. */
-static bool is_refusal(lua_State *L, bool empty) {
-  bool refusal;
-  lua_getfield(L, -1, "ok");
-  refusal = !is_absent(L, -1) && !is_true(L, -1);
-  lua_getfield(L, -2, "error");
-  lua_getfield(L, -3, "code");
-  if (empty && (!is_absent(L, -2) || lua_isnumber(L, -1))) refusal = true;
-  lua_pop(L, 3);
-  return refusal;
-}
-
-/* Pushes the failure that the object on top tells of. */
-static int refused(lua_State *L, exchange *x, bool marked) {
-  int body = lua_gettop(L);
-  if (marked) json_restore(L);
-  failure(L, x, "refused", NULL);
-  copy_details(L, x, body);
-  return 2;
 }
 
 /* Pushes a failure and returns 2 unless the answer is a whole one with a
  * status of success. */
 static int check_answer(lua_State *L, exchange *x) {
-  if (x->end != EXCHANGE_ANSWERED) return unanswered(L, x);
-  if (x->status < 200 || x->status > 299) return failed_status(L, x);
+  if (x->end != EXCHANGE_ANSWERED) return failure_unanswered(L, x);
+  if (x->status < 200 || x->status > 299) return failure_status(L, x);
   return 0;
 }
 
@@ -380,6 +107,13 @@ static bool contains(const buffer *text, const char *word) {
     && memmem(text->data, text->length, word, strlen(word)) != NULL;
 }
 
+static bool has_members(lua_State *L, int table) {
+  lua_pushnil(L);
+  if (!lua_next(L, table)) return false;
+  lua_pop(L, 2);
+  return true;
+}
+
 int answer_list(lua_State *L, exchange *x) {
   json_report report;
   bool echoed;
@@ -391,11 +125,13 @@ int answer_list(lua_State *L, exchange *x) {
   pushed = decode_object(L, x, &report);
   if (pushed > 0) return pushed;
   lua_getfield(L, -1, "secrets");
-  empty = is_absent(L, -1);
-  other = lua_isnil(L, -1) && count_members(L, lua_gettop(L) - 1) > 0;
+  empty = json_is_absent(L, -1);
+  other = lua_isnil(L, -1) && has_members(L, lua_gettop(L) - 1);
   lua_insert(L, -2);
-  if (is_refusal(L, empty)) return refused(L, x, report.marks > 0);
-  if (other) return failure(L, x, "form", "the answer has no \"secrets\"");
+  if (failure_is_refusal(L, empty)) {
+    return failure_refused(L, x, report.marks > 0);
+  }
+  if (other) return facts_push(L, x, "form", "the answer has no \"secrets\"");
   lua_pop(L, 1);
   if (lua_type(L, -1) == LUA_TSTRING) json_restore(L);
   if (empty) {
@@ -403,11 +139,11 @@ int answer_list(lua_State *L, exchange *x) {
     return 1;
   }
   if (!lua_istable(L, -1) || !json_is_array(L, -1)) {
-    return failure(L, x, "form", "\"secrets\" is not an array");
+    return facts_push(L, x, "form", "\"secrets\" is not an array");
   }
   if (!finish_records(L, report.marks > 0,
       echoed || report.has_null || report.has_escape)) {
-    return failure(L, x, "form", "\"secrets\" holds what is not an object");
+    return facts_push(L, x, "form", "\"secrets\" holds what is not an object");
   }
   lua_pushnil(L);
   lua_setmetatable(L, -2);
@@ -428,8 +164,8 @@ static size_t read_member(exchange *x, const json_member *member, char **text) {
     *text = copy->data;
     length = copy->length;
   }
-  if (length > DESCRIPTION_MAX) length = DESCRIPTION_MAX;
-  hide_credentials(x, *text, length);
+  if (length > SERVER_TEXT_MAX) length = SERVER_TEXT_MAX;
+  facts_hide_credentials(x, *text, length);
   return length;
 }
 
@@ -450,7 +186,7 @@ static void set_member(
 static int refused_receipt(lua_State *L, exchange *x) {
   json_report report;
   int pushed = decode_object(L, x, &report);
-  return pushed > 0 ? pushed : refused(L, x, report.marks > 0);
+  return pushed > 0 ? pushed : failure_refused(L, x, report.marks > 0);
 }
 
 int answer_receipt(lua_State *L, exchange *x) {
@@ -478,8 +214,10 @@ static int no_token(lua_State *L, exchange *x) {
   json_report report;
   int pushed = decode_object(L, x, &report);
   if (pushed > 0) return pushed;
-  if (is_refusal(L, true)) return refused(L, x, report.marks > 0);
-  return failure(L, x, "form", "the answer holds no token");
+  if (failure_is_refusal(L, true)) {
+    return failure_refused(L, x, report.marks > 0);
+  }
+  return facts_push(L, x, "form", "the answer holds no token");
 }
 
 int answer_token(
@@ -492,9 +230,9 @@ int answer_token(
   if (pushed > 0) return pushed;
   if (value.value == NULL) return no_token(L, x);
   read = token_answer_read(token, x->answer.data, x->answer.length, scheme);
-  if (read == TOKEN_MEMORY) return failure(L, x, "memory", NULL);
+  if (read == TOKEN_MEMORY) return facts_push(L, x, "memory", NULL);
   if (read == TOKEN_MALFORMED) {
-    return failure(L, x, "form", "the answer holds no usable token");
+    return facts_push(L, x, "form", "the answer holds no usable token");
   }
   return 0;
 }

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "core/answer.h"
 #include "core/call.h"
+#include "core/facts.h"
 #include "core/operations.h"
 #include "core/userdata.h"
 
@@ -44,7 +44,7 @@ static int client_signal(lua_State *L) {
   (void)client_check(L);
   k = call_push(L, CALL_SIGNAL, HTTP_GET, 0);
   c = client_check_again(L);
-  if (k == NULL) return answer_no_memory(L);
+  if (k == NULL) return facts_push_no_memory(L);
   exchange_announce(&k->exchange, transport_wakeup(&c->transport));
   return 1;
 }

@@ -52,7 +52,7 @@ typedef struct client {
  * seconds that `run` returned, and calls it again.
  *
  * `seconds` bounds the exchange; `sends` is how many requests left, libcurl's
- * own second ones included; facts are described in answer.h. A token or
+ * own second ones included; facts are described in facts.h. A token or
  * key is a string or a SecretString; `trim` takes one newline off its end.
  * `authorize` keeps the token for list, put and delete; so does `authenticate`
  * with the one that it was given. Types are checked and misuse raises; a value

@@ -42,6 +42,7 @@
 #include "core/answer.h"
 #include "core/call.h"
 #include "core/client.h"
+#include "core/facts.h"
 #include "core/json_decode.h"
 #include "core/json_encode.h"
 #include "core/operations.h"
@@ -119,7 +120,7 @@ static int core_check_record(lua_State *L) {
     problem = record_encode(L, 1, out, &field);
     buffer_free(out);
   }
-  if (problem != NULL) return answer_invalid(L, field, problem);
+  if (problem != NULL) return facts_push_invalid(L, field, problem);
   lua_pushboolean(L, 1);
   return 1;
 }

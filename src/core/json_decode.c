@@ -217,6 +217,10 @@ void json_push_null(lua_State *L) {
   lua_pushlightuserdata(L, NULL);
 }
 
+bool json_is_absent(lua_State *L, int index) {
+  return lua_isnil(L, index) || lua_islightuserdata(L, index);
+}
+
 void json_push_version(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &version_key);
 }

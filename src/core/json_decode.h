@@ -30,6 +30,9 @@ bool json_restore(lua_State *L);
 /* Pushes cjson.null. */
 void json_push_null(lua_State *L);
 
+/* True if the value at `index` is nil or null: no member, or an empty one. */
+bool json_is_absent(lua_State *L, int index);
+
 /* Pushes the version of lua-cjson, a string. */
 void json_push_version(lua_State *L);
 

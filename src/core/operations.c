@@ -4,6 +4,7 @@
 #include "core/answer.h"
 #include "core/call.h"
 #include "core/client.h"
+#include "core/facts.h"
 #include "core/options.h"
 #include "core/record.h"
 #include "core/secret_string.h"
@@ -168,10 +169,10 @@ int operation_list(lua_State *L) {
   const char *type = lua_isnil(L, 2) ? NULL : check_text(L, 2, &length);
   const char *problem = type == NULL ? NULL : segment_problem(type, length);
   call *k;
-  if (problem != NULL) return answer_invalid(L, "secretType", problem);
+  if (problem != NULL) return facts_push_invalid(L, "secretType", problem);
   lua_settop(L, 4);
   k = push_authorized(L, CALL_LIST, HTTP_GET, c->list_max);
-  if (k == NULL) return answer_no_memory(L);
+  if (k == NULL) return facts_push_no_memory(L);
   set_target(L, &k->exchange, PATH_SECRETS);
   if (type != NULL) add_target(&k->exchange, "?secretType=", type, length);
   return perform(L, k, ms, 4);
@@ -190,12 +191,12 @@ int operation_delete(lua_State *L) {
   id = check_text(L, 3, &id_length);
   ms = check_ms(L, 4);
   problem = segment_problem(type, type_length);
-  if (problem != NULL) return answer_invalid(L, "secretType", problem);
+  if (problem != NULL) return facts_push_invalid(L, "secretType", problem);
   problem = segment_problem(id, id_length);
-  if (problem != NULL) return answer_invalid(L, "id", problem);
+  if (problem != NULL) return facts_push_invalid(L, "id", problem);
   lua_settop(L, 5);
   k = push_authorized(L, CALL_RECEIPT, HTTP_DELETE, ANSWER_MAX);
-  if (k == NULL) return answer_no_memory(L);
+  if (k == NULL) return facts_push_no_memory(L);
   set_target(L, &k->exchange, PATH_SECRETS);
   add_target(&k->exchange, "/", type, type_length);
   add_target(&k->exchange, "/", id, id_length);
@@ -238,11 +239,11 @@ int operation_put(lua_State *L) {
   check_credential(L, 3, &length);
   lua_settop(L, 5);
   k = push_authorized(L, CALL_RECEIPT, HTTP_POST, ANSWER_MAX);
-  if (k == NULL) return answer_no_memory(L);
+  if (k == NULL) return facts_push_no_memory(L);
   problem = write_put(L, &k->exchange, &field);
   if (problem != NULL) {
     userdata_free(L, 6);
-    return answer_invalid(L, field, problem);
+    return facts_push_invalid(L, field, problem);
   }
   set_target(L, &k->exchange, PATH_SECRETS);
   return perform(L, k, ms, 5);
@@ -268,11 +269,11 @@ int operation_authenticate(lua_State *L) {
   ms = check_ms(L, 3);
   lua_settop(L, 5); /* so that what is pushed is not taken for an argument */
   k = call_push(L, CALL_TOKEN, HTTP_POST, ANSWER_MAX);
-  if (k == NULL) return answer_no_memory(L);
+  if (k == NULL) return facts_push_no_memory(L);
   problem = write_key(L, &k->exchange);
   if (problem != NULL) {
     userdata_free(L, 6);
-    return answer_invalid(L, "api_key", problem);
+    return facts_push_invalid(L, "api_key", problem);
   }
   set_target(L, &k->exchange, PATH_TOKEN);
   return perform(L, k, ms, 5);
@@ -285,7 +286,7 @@ int operation_authorize(lua_State *L) {
   const char *problem = token_problem(token, length);
   const authorization *now = &c->authorization;
   authorization next = {NULL, 0};
-  if (problem != NULL) return answer_invalid(L, "access_token", problem);
+  if (problem != NULL) return facts_push_invalid(L, "access_token", problem);
   lua_pushboolean(L, 1);
   if (now->line != NULL && memory_equal(
       now->line->bytes + now->token_at, now->line->length - now->token_at,
@@ -293,7 +294,7 @@ int operation_authorize(lua_State *L) {
     return 1;
   }
   if (!authorization_make(&next, scheme_of(c), token, length)) {
-    return answer_no_memory(L);
+    return facts_push_no_memory(L);
   }
   authorization_free(&c->authorization);
   c->authorization = next;
