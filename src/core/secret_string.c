@@ -1,10 +1,12 @@
 #include "core/secret_string.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "bytes/memory.h"
 #include "bytes/prompt.h"
+#include "bytes/secret.h"
 #include "bytes/secret_source.h"
 #include "core/call.h"
 #include "core/userdata.h"
@@ -32,7 +34,7 @@ static secret *check_secret(lua_State *L, int arg) {
   return s == NULL ? NULL : *s;
 }
 
-bool secret_string_is(lua_State *L, int index) {
+static bool is_secret_string(lua_State *L, int index) {
   return userdata_is(L, index, &secret_string_type);
 }
 
@@ -47,7 +49,7 @@ static const char *bytes_of(secret *s, size_t *length) {
 }
 
 const char *check_credential(lua_State *L, int arg, size_t *length) {
-  if (secret_string_is(L, arg)) return bytes_of(check_secret(L, arg), length);
+  if (is_secret_string(L, arg)) return bytes_of(check_secret(L, arg), length);
   if (lua_type(L, arg) != LUA_TSTRING) {
     luaL_argerror(L, arg, "string or SecretString expected");
   }
@@ -66,7 +68,7 @@ static int secret_string_equals(lua_State *L) {
 
 /* Unlike `equals`, `==` may meet userdata of any type. */
 static int secret_string__eq(lua_State *L) {
-  if (!secret_string_is(L, 1) || !secret_string_is(L, 2)) {
+  if (!is_secret_string(L, 1) || !is_secret_string(L, 2)) {
     lua_pushboolean(L, 0);
     return 1;
   }
@@ -204,6 +206,11 @@ static int secret_from_prompt(lua_State *L) {
   return 3;
 }
 
+static int core_is_secret_string(lua_State *L) {
+  lua_pushboolean(L, is_secret_string(L, 1));
+  return 1;
+}
+
 static const luaL_Reg methods[] = {
   {"equals", secret_string_equals},
   {"expose", secret_string_expose},
@@ -220,7 +227,8 @@ static const luaL_Reg metamethods[] = {
   {NULL, NULL},
 };
 
-static const luaL_Reg constructors[] = {
+static const luaL_Reg functions[] = {
+  {"is_secret_string", core_is_secret_string},
   {"secret_from_env", secret_from_env},
   {"secret_from_fd", secret_from_fd},
   {"secret_from_file", secret_from_file},
@@ -231,5 +239,5 @@ static const luaL_Reg constructors[] = {
 
 void secret_string_open(lua_State *L) {
   userdata_register(L, &secret_string_type, methods, metamethods);
-  luaL_setfuncs(L, constructors, 0);
+  luaL_setfuncs(L, functions, 0);
 }

@@ -2,22 +2,22 @@
 #ifndef BYTENITE_SECRET_STRING_H
 #define BYTENITE_SECRET_STRING_H
 
-#include <stdbool.h>
+#include <stddef.h>
 
-#include "bytes/secret.h"
 #include "compat.h"
-
-/* Whether the value at `index` is one. */
-bool secret_string_is(lua_State *L, int index);
 
 /* The bytes of a string or SecretString argument; raises for other types. A
  * wiped SecretString has none: NULL. */
 const char *check_credential(lua_State *L, int arg, size_t *length);
 
-/* Adds the constructors to the table on top: secret_from_string(s),
- * secret_from_file(path, shared), secret_from_env(name, unset),
- * secret_from_fd(fd, trim), each SecretString | nil, problem; and
- * secret_from_prompt(text) -> SecretString | nil, problem, kind of Error.
+/* Registers the type and adds to the table on top:
+ *
+ *   secret_from_string(s), secret_from_file(path, shared),
+ *   secret_from_env(name, unset), secret_from_fd(fd, trim)
+ *                             -> SecretString | nil, problem
+ *   secret_from_prompt(text)  -> SecretString | nil, problem, kind of Error
+ *   is_secret_string(value)   -> boolean
+ *
  * `trim` takes one newline off the end. */
 void secret_string_open(lua_State *L);
 
