@@ -45,13 +45,22 @@ static const userdata_type call_type = {
 };
 
 call *call_push(
-  lua_State *L, call_kind kind, http_method method, size_t answer_limit
+  lua_State *L, call_reader *read, http_method method, size_t answer_limit
 ) {
   call *c = userdata_push(L, &call_type);
   if (c == NULL) return NULL;
   exchange_init(&c->exchange, method, answer_limit);
-  c->kind = kind;
+  c->read = read;
   return c;
+}
+
+static bool is_signal(const call *c) {
+  return c->read == NULL;
+}
+
+int call_read(lua_State *L, call *c) {
+  if (is_signal(c)) return luaL_error(L, "a signal has no answer");
+  return c->read(L, &c->exchange);
 }
 
 call *call_check(lua_State *L, int index) {
@@ -159,7 +168,7 @@ static int call_cancel(lua_State *L) {
   if (c == NULL) return 0;
   end(c);
   c->exchange.end = EXCHANGE_CANCELLED;
-  if (c->kind == CALL_SIGNAL) userdata_free(L, 1); /* it is not collected */
+  if (is_signal(c)) userdata_free(L, 1); /* it is not collected */
   memory_burn_stack();
   return 0;
 }
@@ -167,7 +176,7 @@ static int call_cancel(lua_State *L) {
 static int call_set(lua_State *L) {
   call *c = call_check(L, 1);
   if (c == NULL) return 0; /* nobody waits for it any more */
-  luaL_argcheck(L, c->kind == CALL_SIGNAL, 1, "signal expected");
+  luaL_argcheck(L, is_signal(c), 1, "signal expected");
   if (!is_done(c)) exchange_signal(&c->exchange);
   return 0;
 }

@@ -16,26 +16,26 @@
 #include "http/exchange.h"
 #include "http/transport.h"
 
-/* What its answer is read as. */
-typedef enum call_kind {
-  CALL_LIST,
-  CALL_RECEIPT,
-  CALL_TOKEN,
-  CALL_SIGNAL
-} call_kind;
+/* Reads the answer of an exchange that has ended: pushes a value, or nil and
+ * facts (facts.h), and returns their number. */
+typedef int call_reader(lua_State *L, exchange *x);
 
 typedef struct call {
   exchange exchange;
-  call_kind kind;
+  call_reader *read; /* NULL for a signal */
 } call;
 
 /* Registers the type, and adds first_done to the table on top. */
 void call_open(lua_State *L);
 
-/* Pushes a Call with an empty exchange; NULL when memory is short. */
+/* Pushes a Call with an empty exchange; NULL when memory is short. A signal has
+ * no reader. */
 call *call_push(
-  lua_State *L, call_kind kind, http_method method, size_t answer_limit
+  lua_State *L, call_reader *read, http_method method, size_t answer_limit
 );
+
+/* Has its reader push the results. A signal is a Lua error. */
+int call_read(lua_State *L, call *c);
 
 /* The Call at this index, NULL when it was collected, or a Lua error. */
 call *call_check(lua_State *L, int index);

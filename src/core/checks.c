@@ -4,10 +4,10 @@
 #include <stddef.h>
 
 #include "core/facts.h"
-#include "core/operations.h"
 #include "core/record.h"
 #include "core/scratch.h"
 #include "core/secret_string.h"
+#include "core/token.h"
 #include "http/authorization.h"
 #include "http/url.h"
 

@@ -5,6 +5,8 @@
 #include "core/call.h"
 #include "core/facts.h"
 #include "core/operations.h"
+#include "core/perform.h"
+#include "core/token.h"
 #include "core/userdata.h"
 
 static void release(void *data) {
@@ -42,7 +44,7 @@ static int client_signal(lua_State *L) {
   client *c;
   call *k;
   (void)client_check(L);
-  k = call_push(L, CALL_SIGNAL, HTTP_GET, 0);
+  k = call_push(L, NULL, HTTP_GET, 0);
   c = client_check_again(L);
   if (k == NULL) return facts_push_no_memory(L);
   exchange_announce(&k->exchange, transport_wakeup(&c->transport));
@@ -147,14 +149,14 @@ static int client_new(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  {"authenticate", operation_authenticate},
-  {"authorize", operation_authorize},
+  {"authenticate", client_authenticate},
+  {"authorize", client_authorize},
   {"close", client_close},
-  {"collect", operation_collect},
-  {"delete", operation_delete},
-  {"list", operation_list},
+  {"collect", client_collect},
+  {"delete", client_delete},
+  {"list", client_list},
   {"poll", client_poll},
-  {"put", operation_put},
+  {"put", client_put},
   {"run", client_run},
   {"server_date", client_server_date},
   {"signal", client_signal},
