@@ -4,6 +4,7 @@
 
 #include "bytes/utf8.h"
 #include "json/scan.h"
+#include "json/string.h"
 #include "json/write.h"
 
 /* The code points one by one, through the decoder that Lua has for them. */

@@ -6,6 +6,7 @@
 #include "core/failure.h"
 #include "core/json_decode.h"
 #include "core/json_encode.h"
+#include "json/string.h"
 
 static const char inexact_key = 'i';
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "json/scan.h"
+#include "json/string.h"
 
 #define LIFETIME 3600
 #define LIFETIME_MAX 1000000000LL

@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "bytes/buffer.h"
-
 /* Nested arrays and objects in an answer: a record's 30 and 3 around it. */
 #define JSON_MAX_DEPTH 33
 
@@ -53,8 +51,5 @@ typedef struct json_member {
 json_verdict json_find(
   const char *text, size_t length, json_member *members, size_t count
 );
-
-/* Appends the text that a valid JSON string, quotes included, stands for. */
-bool json_read_string(buffer *out, const char *text, size_t length);
 
 #endif
