@@ -4,9 +4,6 @@
 
 #include "core/call.h"
 #include "core/facts.h"
-#include "core/operations.h"
-#include "core/perform.h"
-#include "core/token.h"
 #include "core/userdata.h"
 
 static void release(void *data) {
@@ -36,6 +33,13 @@ client *client_check(lua_State *L) {
 
 client *client_check_again(lua_State *L) {
   return check_open(L, userdata_data(L, 1));
+}
+
+void client_add_methods(lua_State *L, const luaL_Reg *methods) {
+  luaL_getmetatable(L, client_type.name);
+  lua_getfield(L, -1, "__index");
+  luaL_setfuncs(L, methods, 0);
+  lua_pop(L, 2);
 }
 
 /* --- what is under way --- */
@@ -149,14 +153,8 @@ static int client_new(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  {"authenticate", client_authenticate},
-  {"authorize", client_authorize},
   {"close", client_close},
-  {"collect", client_collect},
-  {"delete", client_delete},
-  {"list", client_list},
   {"poll", client_poll},
-  {"put", client_put},
   {"run", client_run},
   {"server_date", client_server_date},
   {"signal", client_signal},

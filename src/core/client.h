@@ -59,6 +59,9 @@ typedef struct client {
  * that cannot be sent gives facts with reason "invalid". */
 void client_open(lua_State *L);
 
+/* Adds methods to the registered type: each file of operations has its own. */
+void client_add_methods(lua_State *L, const luaL_Reg *methods);
+
 /* The Client at index 1, which must be open, or a Lua error. */
 client *client_check(lua_State *L);
 

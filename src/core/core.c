@@ -14,9 +14,6 @@
  *   inexact                   weak set of records with rounded integers
  *   array_mt, null, version
  */
-#include <curl/curl.h>
-#include <pthread.h>
-
 #include "bytes/redact.h"
 #include "compat.h"
 #include "core/answer.h"
@@ -25,11 +22,13 @@
 #include "core/client.h"
 #include "core/json_decode.h"
 #include "core/json_encode.h"
+#include "core/operations.h"
+#include "core/perform.h"
 #include "core/scratch.h"
 #include "core/secret_string.h"
 #include "core/system.h"
 #include "core/terminal.h"
-#include "http/curl_memory.h"
+#include "core/token.h"
 #include "http/libcurl.h"
 #include "version.h"
 
@@ -106,17 +105,10 @@ static int core_redact(lua_State *L) {
 
 /* The libcurl that is loaded may be older than the one of the headers. */
 static void check_libcurl(lua_State *L) {
-  const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
-  if (curl->version_num >= LIBCURL_OLDEST_LOADED) return;
+  libcurl_facts libcurl = libcurl_loaded();
+  if (!libcurl.is_old) return;
   luaL_error(L, "bytenite.secrets was built for libcurl %s or newer; "
-    "this is %s", LIBCURL_OLDEST_TEXT, curl->version);
-}
-
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-static CURLcode curl_ready;
-
-static void start_curl(void) {
-  curl_ready = curl_memory_start();
+    "this is %s", LIBCURL_OLDEST_TEXT, libcurl.version);
 }
 
 static const luaL_Reg functions[] = {
@@ -129,8 +121,7 @@ static const luaL_Reg functions[] = {
 int luaopen_bytenite_secrets_core(lua_State *L) {
   luaL_checkversion(L);
   check_libcurl(L);
-  pthread_once(&curl_once, start_curl);
-  if (curl_ready != CURLE_OK) return luaL_error(L, "libcurl does not start");
+  if (!libcurl_start()) return luaL_error(L, "libcurl does not start");
   json_encode_open(L);
   json_decode_open(L);
   scratch_open(L);
@@ -140,9 +131,12 @@ int luaopen_bytenite_secrets_core(lua_State *L) {
   call_open(L);
   checks_open(L);
   client_open(L);
+  operations_open(L);
+  perform_open(L);
   secret_string_open(L);
   system_open(L);
   terminal_open(L);
+  token_open(L);
   json_push_array_mt(L);
   lua_setfield(L, -2, "array_mt");
   json_push_null(L);

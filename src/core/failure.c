@@ -12,10 +12,8 @@
 
 /* libcurl's text may quote the server. */
 static int broken(lua_State *L, exchange *x) {
-  const char *detail = x->detail;
   facts_hide_credentials(x, x->detail, strlen(x->detail));
-  if (*detail == '\0') detail = curl_easy_strerror(x->code);
-  facts_push(L, x, "curl", detail);
+  facts_push(L, x, "curl", x->detail);
   facts_set_integer(L, "curl", (long)x->code);
   return 2;
 }

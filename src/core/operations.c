@@ -52,7 +52,7 @@ static call *push_authorized(
 
 /* --- the methods --- */
 
-int client_list(lua_State *L) {
+static int client_list(lua_State *L) {
   client *c = client_check(L);
   long ms = check_ms(L, 3);
   size_t length = 0;
@@ -68,7 +68,7 @@ int client_list(lua_State *L) {
   return perform(L, k, ms, 4);
 }
 
-int client_delete(lua_State *L) {
+static int client_delete(lua_State *L) {
   size_t type_length;
   size_t id_length;
   const char *type;
@@ -117,7 +117,7 @@ static const char *write_put(
   return NULL;
 }
 
-int client_put(lua_State *L) {
+static int client_put(lua_State *L) {
   long ms;
   size_t length;
   call *k;
@@ -137,4 +137,15 @@ int client_put(lua_State *L) {
   }
   perform_set_target(L, &k->exchange, PATH_SECRETS);
   return perform(L, k, ms, 5);
+}
+
+static const luaL_Reg methods[] = {
+  {"delete", client_delete},
+  {"list", client_list},
+  {"put", client_put},
+  {NULL, NULL},
+};
+
+void operations_open(lua_State *L) {
+  client_add_methods(L, methods);
 }

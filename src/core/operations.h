@@ -5,8 +5,7 @@
 
 #include "compat.h"
 
-int client_list(lua_State *L);
-int client_put(lua_State *L);
-int client_delete(lua_State *L);
+/* Adds list, put and delete to the Client's methods. */
+void operations_open(lua_State *L);
 
 #endif

@@ -54,7 +54,7 @@ int perform(lua_State *L, call *k, long ms, int start) {
   return 1;
 }
 
-int client_collect(lua_State *L) {
+static int client_collect(lua_State *L) {
   call *k;
   (void)client_check_any(L);
   k = call_check(L, 2);
@@ -66,4 +66,13 @@ int client_collect(lua_State *L) {
   k = call_take(L, 2);
   luaL_argcheck(L, k != NULL, 2, "its answer was collected");
   return collect(L, k, 3);
+}
+
+static const luaL_Reg methods[] = {
+  {"collect", client_collect},
+  {NULL, NULL},
+};
+
+void perform_open(lua_State *L) {
+  client_add_methods(L, methods);
 }

@@ -19,7 +19,8 @@ void perform_set_target(lua_State *L, exchange *x, const char *path);
  * method's last one, is true, only starts the call and returns it. */
 int perform(lua_State *L, call *k, long ms, int start);
 
-/* The method `collect`: takes the answer of a call that was only started. */
-int client_collect(lua_State *L);
+/* Adds `collect` to the Client's methods: it takes the answer of a call that
+ * was only started. */
+void perform_open(lua_State *L);
 
 #endif

@@ -1,6 +1,5 @@
 #include "core/system.h"
 
-#include <curl/curl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "core/call.h"
 #include "core/json_decode.h"
 #include "http/curl_memory.h"
+#include "http/libcurl.h"
 #include "http/trust.h"
 
 /* Without making a Lua string of what may be a credential. */
@@ -56,17 +56,17 @@ static int core_info(lua_State *L) {
   static const char *const scrubbing[] = {
     "in force", "switched off", "unsupported", "too late"
   };
-  const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+  libcurl_facts libcurl = libcurl_loaded();
   secret_protection pages = secret_try();
   lua_newtable(L);
-  set_text(L, "libcurl", curl->version);
-  set_text(L, "tls", curl->ssl_version);
+  set_text(L, "libcurl", libcurl.version);
+  set_text(L, "tls", libcurl.tls);
   json_push_version(L);
   lua_setfield(L, -2, "cjson");
   set_text(L, "scrubbing", scrubbing[curl_memory_scrubbing()]);
   set_boolean(L, "memory_lock", pages.locked);
   set_boolean(L, "undumped", pages.undumped);
-  set_boolean(L, "async_dns", (curl->features & CURL_VERSION_ASYNCHDNS) != 0);
+  set_boolean(L, "async_dns", libcurl.async_dns);
   return 1;
 }
 

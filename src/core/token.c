@@ -30,7 +30,7 @@ static const char *scheme_of(const client *c) {
   return *c->scheme == '\0' ? NULL : c->scheme;
 }
 
-int client_authorize(lua_State *L) {
+static int client_authorize(lua_State *L) {
   client *c = client_check(L);
   size_t length;
   const char *token = check_token(L, 2, 3, &length);
@@ -95,7 +95,7 @@ static const char *write_key(lua_State *L, exchange *x) {
   return NULL;
 }
 
-int client_authenticate(lua_State *L) {
+static int client_authenticate(lua_State *L) {
   long ms;
   call *k;
   const char *problem;
@@ -111,4 +111,14 @@ int client_authenticate(lua_State *L) {
   }
   perform_set_target(L, &k->exchange, PATH_TOKEN);
   return perform(L, k, ms, 5);
+}
+
+static const luaL_Reg methods[] = {
+  {"authenticate", client_authenticate},
+  {"authorize", client_authorize},
+  {NULL, NULL},
+};
+
+void token_open(lua_State *L) {
+  client_add_methods(L, methods);
 }

@@ -7,11 +7,9 @@
 
 #include "compat.h"
 
-/* Takes a token that is given. No exchange. */
-int client_authorize(lua_State *L);
-
-/* Exchanges an API key for a token. */
-int client_authenticate(lua_State *L);
+/* Adds to the Client's methods authorize, which takes a token that is given,
+ * and authenticate, which exchanges an API key for one. */
+void token_open(lua_State *L);
 
 /* A string or SecretString argument, without the newline at its end if the
  * argument `trim` says so: editors and shells put one into files. */

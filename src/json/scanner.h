@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "json/scan.h"
+#include "json/report.h"
 
 typedef struct scanner {
   const char *at;       /* the next character */
