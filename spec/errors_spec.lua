@@ -1,9 +1,14 @@
 local errors = require "bytenite.secrets.errors"
+local exit = require "bytenite.secrets.cli.exit"
+local failure = require "bytenite.secrets.call.failure"
+local kinds = require "bytenite.secrets.errors.kinds"
+local verdict = require "bytenite.secrets.call.verdict"
 local child = require "child"
+local printable = require "bytenite.secrets.printable"
 
 local function classify(fields)
-  local kind, retryable, ambiguous = errors.classify(fields)
-  return { kind = kind, retryable = retryable, ambiguous = ambiguous }
+  local judged = verdict.of(fields)
+  return { kind = judged.kind, retryable = judged.retryable, ambiguous = judged.ambiguous }
 end
 
 local function of_status(status)
@@ -126,10 +131,10 @@ describe("bytenite.secrets.errors", function()
 
   describe("classify, for other reasons", function()
     it("reads the code of a 200 that says it failed, as HTTP's and as gRPC's", function()
-      local kinds = { [401] = "unauthorized", [16] = "unauthorized", [403] = "forbidden",
+      local expected = { [401] = "unauthorized", [16] = "unauthorized", [403] = "forbidden",
         [7] = "forbidden", [404] = "not_found", [5] = "not_found", [400] = "rejected",
         [3] = "rejected", [0] = "rejected", [500] = "rejected", [-1] = "rejected" }
-      for code, kind in pairs(kinds) do
+      for code, kind in pairs(expected) do
         assert.same({ kind = kind, retryable = false, ambiguous = false },
           classify { reason = "refused", status = 200, code = code, words = "envelope", sends = 1 })
       end
@@ -141,16 +146,16 @@ describe("bytenite.secrets.errors", function()
         { reason = "refused", status = 200, code = 404 },
         { reason = "refused", status = 200, code = 5 } } do
         facts.sends = 1
-        assert.is_true(errors.is_doubtful(facts))
+        assert.is_true(verdict.of(facts).doubtful)
         assert.same({ kind = "protocol", retryable = false, ambiguous = false }, classify(facts))
         for _, words in ipairs { "envelope", "grpc" } do
           facts.words = words
-          assert.is_false(errors.is_doubtful(facts))
+          assert.is_false(verdict.of(facts).doubtful)
           assert.equal("not_found", classify(facts).kind)
         end
       end
-      assert.is_false(errors.is_doubtful { reason = "status", status = 403 })
-      assert.is_false(errors.is_doubtful { reason = "refused", status = 200 })
+      assert.is_false(verdict.of({ reason = "status", status = 403 }).doubtful)
+      assert.is_false(verdict.of({ reason = "refused", status = 200 }).doubtful)
     end)
 
     it("takes an answer that broke off for none, although libcurl sees nothing wrong", function()
@@ -185,34 +190,34 @@ describe("bytenite.secrets.errors", function()
   describe("clean", function()
     it("leaves text alone", function()
       for _, text in ipairs { "", "plain", "Zürich 日本 🔑", " ~" } do
-        assert.equal(text, errors.clean(text))
+        assert.equal(text, printable.clean(text))
       end
     end)
 
     it("makes spaces of control characters and line separators", function()
-      assert.equal("a b c d", errors.clean("a\r\nb\0c\27d"))
-      assert.equal("a b", errors.clean("a\127b"))
-      assert.equal("a b", errors.clean("a\194\155b")) -- CSI of eight-bit terminals
-      assert.equal("a b c", errors.clean("a\226\128\168b\226\128\169c"))
+      assert.equal("a b c d", printable.clean("a\r\nb\0c\27d"))
+      assert.equal("a b", printable.clean("a\127b"))
+      assert.equal("a b", printable.clean("a\194\155b")) -- CSI of eight-bit terminals
+      assert.equal("a b c", printable.clean("a\226\128\168b\226\128\169c"))
     end)
 
     it("takes out what turns the direction of text around", function()
-      assert.equal("a b", errors.clean("a\226\128\174b"))
-      assert.equal("a b", errors.clean("a\226\129\166b"))
+      assert.equal("a b", printable.clean("a\226\128\174b"))
+      assert.equal("a b", printable.clean("a\226\129\166b"))
     end)
 
     it("makes UTF-8 of any bytes", function()
       for first = 128, 255 do
         for _, rest in ipairs { "", "x", "\128", "\128\128", "\128\128\128", "\128\128\128\128" } do
           local text = "a" .. string.char(first) .. rest .. "é"
-          assert.is_true(is_utf8(errors.clean(text)), ("%q"):format(text))
+          assert.is_true(is_utf8(printable.clean(text)), ("%q"):format(text))
         end
       end
     end)
 
     it("takes any value", function()
-      assert.equal("nil", errors.clean(nil))
-      assert.equal("12", errors.clean(12))
+      assert.equal("nil", printable.clean(nil))
+      assert.equal("12", printable.clean(12))
     end)
   end)
 
@@ -227,7 +232,7 @@ describe("bytenite.secrets.errors", function()
       for byte = 0, 255 do
         bytes[#bytes + 1] = string.char(byte)
       end
-      local err = errors.from_facts("list", { reason = "status", status = 400,
+      local err = failure.new("list", { reason = "status", status = 400,
         description = table.concat(bytes) }, totals())
       assert.not_matches("[%c\127]", err.message)
       assert.not_matches("[%c\127]", err.description)
@@ -253,34 +258,34 @@ describe("bytenite.secrets.errors", function()
     end)
 
     it("says that a refusal gives no reason", function()
-      local err = errors.from_facts("put s3/a", { reason = "refused", status = 200 }, totals())
+      local err = failure.new("put s3/a", { reason = "refused", status = 200 }, totals())
       assert.equal("put s3/a: the service refuses the request and does not say why", err.message)
     end)
 
     it("tells a missing secret from an address that is none of the service", function()
       local facts = { reason = "status", status = 404, words = "envelope" }
       local delete = totals { verb = "delete" }
-      local missing = errors.from_facts("delete s3/a", facts, delete)
+      local missing = failure.new("delete s3/a", facts, delete)
       assert.matches("no such secret", missing.message)
       assert.matches("secretType and id", missing.hint)
       local by_a_router = { reason = "status", status = 404 }
-      for _, elsewhere in ipairs { errors.from_facts("list", facts, totals()),
-        errors.from_facts("list", by_a_router, totals()),
-        errors.from_facts("delete s3/a", by_a_router, delete) } do
+      for _, elsewhere in ipairs { failure.new("list", facts, totals()),
+        failure.new("list", by_a_router, totals()),
+        failure.new("delete s3/a", by_a_router, delete) } do
         assert.matches("nothing at this address %(HTTP 404%)", elsewhere.message)
         assert.matches("base_url", elsewhere.hint)
       end
     end)
 
     it("says what was found out after the exchange, before the server's own words", function()
-      local err = errors.from_facts("delete s3/a", { reason = "status", status = 404,
+      local err = failure.new("delete s3/a", { reason = "status", status = 404,
         description = "no route", finding = "it is still there" }, totals { verb = "delete" })
       assert.equal("delete s3/a: the service has nothing at this address (HTTP 404; it is still "
         .. "there): no route", err.message)
     end)
 
     it("names the purpose of an exchange that was made for another one", function()
-      local err = errors.from_facts("list", { reason = "status", status = 401 },
+      local err = failure.new("list", { reason = "status", status = 401 },
         totals { purpose = "access token" })
       assert.matches("^list: access token: not authenticated", err.message)
     end)
@@ -288,7 +293,7 @@ describe("bytenite.secrets.errors", function()
 
   describe("an Error", function()
     local function broken_put()
-      return errors.from_facts("put s3/a", { reason = "curl", curl = 52, sends = 1,
+      return failure.new("put s3/a", { reason = "curl", curl = 52, sends = 1,
         detail = "Empty reply from server" }, totals { ambiguous = true })
     end
 
@@ -316,7 +321,7 @@ describe("bytenite.secrets.errors", function()
     end)
 
     it("prints no second full stop after the service's own", function()
-      local err = errors.from_facts("list", { reason = "status", status = 403,
+      local err = failure.new("list", { reason = "status", status = 403,
         description = "Ask the owner." }, totals())
       assert.matches("Ask the owner%. Next: ", tostring(err))
       err = errors.new { kind = "invalid", op = "get", message = "id is . or .." }
@@ -351,7 +356,7 @@ describe("bytenite.secrets.errors", function()
     end)
 
     it("starts anew for another call, without what only held for its own", function()
-      local first = errors.from_facts("put s3/a", { reason = "status", status = 401,
+      local first = failure.new("put s3/a", { reason = "status", status = 401,
         requestId = "r-1" }, totals { attempts = 3, sends = 4, ambiguous = true })
       local second = errors.again(first, "list")
       assert.equal("list: " .. first.message:sub(#"put s3/a: " + 1), second.message)
@@ -368,26 +373,43 @@ describe("bytenite.secrets.errors", function()
 
   describe("op", function()
     it("names the operation and the record", function()
-      assert.equal("put s3/my-key", errors.op("put", "s3", "my-key"))
-      assert.equal("delete aws/Zürich/ü", errors.op("delete", "aws", "Zürich/ü"))
+      assert.equal("put s3/my-key", printable.op("put", "s3", "my-key"))
+      assert.equal("delete aws/Zürich/ü", printable.op("delete", "aws", "Zürich/ü"))
     end)
 
     it("shows hostile ids without their power", function()
-      assert.equal("put s3/a??b", errors.op("put", "s3", "a\r\nb"))
-      assert.equal("put s3/?[31m", errors.op("put", "s3", "\27[31m"))
-      assert.equal("put ?/?", errors.op("put", "\0", "\255"))
-      assert.equal("put /", errors.op("put", "", ""))
-      assert.equal("put s3/..", errors.op("put", "s3", ".."))
-      assert.equal("put s3/a b", errors.op("put", "s3", "a\226\128\174b"))
+      assert.equal("put s3/a??b", printable.op("put", "s3", "a\r\nb"))
+      assert.equal("put s3/?[31m", printable.op("put", "s3", "\27[31m"))
+      assert.equal("put ?/?", printable.op("put", "\0", "\255"))
+      assert.equal("put /", printable.op("put", "", ""))
+      assert.equal("put s3/..", printable.op("put", "s3", ".."))
+      assert.equal("put s3/a b", printable.op("put", "s3", "a\226\128\174b"))
     end)
 
     it("shortens long ones between characters", function()
       for shift = 0, 2 do
-        local op = errors.op("put", "s3", ("x"):rep(shift) .. ("日"):rep(341))
+        local op = printable.op("put", "s3", ("x"):rep(shift) .. ("日"):rep(341))
         assert.is_true(#op <= 260 and is_utf8(op))
         assert.matches("%.%.%.$", op)
       end
-      assert.is_true(#errors.op("put", ("x"):rep(1e6), ("\n"):rep(1e6)) <= 260)
+      assert.is_true(#printable.op("put", ("x"):rep(1e6), ("\n"):rep(1e6)) <= 260)
+    end)
+  end)
+
+  describe("kinds", function()
+    it("are those of the annotation, and each has an exit code", function()
+      local listed = {}
+      for line in io.lines("lua/bytenite/secrets/errors.lua") do
+        local kind = line:match('^%-%-%-| "([%l_]+)"')
+        if kind then listed[kind] = true end
+      end
+      for kind in pairs(listed) do
+        assert.is_not_nil(kinds[kind], kind)
+      end
+      for kind in pairs(kinds) do
+        assert.is_true(listed[kind], kind)
+        assert.is_number(exit.code_of { kind = kind }, kind)
+      end
     end)
   end)
 end)

@@ -1,7 +1,7 @@
 -- What must hold for all that an answer from outside can lead to: a value of the right shape, or
 -- facts that become an Error, neither with a credential in a text.
 
-local errors = require "bytenite.secrets.errors"
+local failure = require "bytenite.secrets.call.failure"
 local core = require "bytenite.secrets.core"
 
 local PART_LENGTH = 8
@@ -100,7 +100,7 @@ end
 
 local function check_error(facts, token, secret)
   local totals = { attempts = 1, sends = facts.sends, ambiguous = false }
-  local err = errors.from_facts("list", facts, totals)
+  local err = failure.new("list", facts, totals)
   assert(KINDS[err.kind], err.kind)
   assert(#err.message <= 512)
   for _, name in ipairs { "message", "description", "requestId", "cause" } do

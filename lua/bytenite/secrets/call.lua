@@ -1,54 +1,18 @@
 -- One call of the user: its deadline, its attempts, its retries and what they add up to.
 
 local core = require "bytenite.secrets.core"
-local errors = require "bytenite.secrets.errors"
+local failure = require "bytenite.secrets.call.failure"
+local printable = require "bytenite.secrets.printable"
+local retry = require "bytenite.secrets.call.retry"
+local verdict = require "bytenite.secrets.call.verdict"
 
 local Call = {}
 Call.__index = Call
 
 -- An attempt with less time than this would only fail.
 local SHORTEST_ATTEMPT = 0.25
-local LONGEST_RETRY_AFTER = 10
 
 local HANDSHAKE_RETRIES = 1
-
--- Retry budget ----------------------------------------------------------------------------------
-
--- Keeps an outage from being multiplied: once the budget of a client is spent, its calls fail
--- after one attempt each, until calls succeed again.
-local BUDGET = 50
-local COST = 5
-
----@return { left: number }
-function Call.budget()
-  return { left = BUDGET }
-end
-
-local function take_from(budget)
-  if budget.left < COST then return false end
-  budget.left = budget.left - COST
-  return true
-end
-
-local function refund(budget, retries)
-  budget.left = math.min(BUDGET, budget.left + math.max(1, COST * retries))
-end
-
--- Waiting ---------------------------------------------------------------------------------------
-
--- Full jitter: clients that failed together do not come back together.
-local function backoff(facts, retries)
-  local throttled = facts.status == 429 or facts.status == 503
-  local longest = throttled and math.min(5, 2 ^ retries) or math.min(2, 0.2 * 2 ^ retries)
-  return core.random() * longest
-end
-
----@return number? seconds nil when the server asks for more than a call can wait
-local function time_to_wait(facts, retries)
-  if not facts.retry_after then return backoff(facts, retries) end
-  if facts.retry_after > LONGEST_RETRY_AFTER then return nil end
-  return facts.retry_after
-end
 
 -- The call --------------------------------------------------------------------------------------
 
@@ -67,7 +31,7 @@ end
 -- given; purpose, of exchanges that are not what the user asked for.
 
 ---@param client bytenite.secrets.Client
----@param waiting table how it waits, see waiting.lua
+---@param waiting table how it waits, see call/waiting.lua
 ---@param verb string "put"
 ---@param secret_type string?
 ---@param id string? of the record that it is about
@@ -108,7 +72,7 @@ end
 
 ---@return string as Error.op
 function Call:op()
-  return self.id and errors.op(self.verb, self.secretType, self.id) or self.verb
+  return self.id and printable.op(self.verb, self.secretType, self.id) or self.verb
 end
 
 ---@return number seconds until the deadline
@@ -118,13 +82,13 @@ end
 
 ---@return bytenite.secrets.Error of a call that is not to go on
 function Call:interrupted()
-  return errors.from_facts(self:op(), { reason = "cancelled" }, self)
+  return failure.new(self:op(), { reason = "cancelled" }, self)
 end
 
 ---@return bytenite.secrets.Error of a call that has no time left
 function Call:out_of_time()
   local facts = { reason = "deadline", detail = "the deadline of the call has passed" }
-  return errors.from_facts(self:op(), facts, self)
+  return failure.new(self:op(), facts, self)
 end
 
 -- Events -----------------------------------------------------------------------------------------
@@ -141,7 +105,7 @@ end
 local function notify_attempt(self, started, facts)
   local event = { event = "attempt", attempt = self.attempts, ok = facts.reason == nil,
     sends = facts.sends, status = facts.status, seconds = core.monotonic() - started }
-  if facts.reason then event.kind = errors.classify(facts) end
+  if facts.verdict then event.kind = facts.verdict.kind end
   notify(self, event)
 end
 
@@ -155,17 +119,18 @@ end
 -- Whether another attempt makes sense; waits for it if so.
 local function wait_for_retry(self, facts)
   local allowed = self.retries
-  if errors.is_handshake(facts) then allowed = math.min(allowed, HANDSHAKE_RETRIES) end
-  if not errors.is_worth_retrying(facts) or self.retried >= allowed then return false end
-  local seconds = time_to_wait(facts, self.retried)
+  if not facts.verdict then return false end
+  if facts.verdict.handshake then allowed = math.min(allowed, HANDSHAKE_RETRIES) end
+  if not facts.verdict.again or self.retried >= allowed then return false end
+  local seconds = retry.time_to_wait(facts, self.retried)
   if not seconds or seconds + SHORTEST_ATTEMPT > self:left() then return false end
-  if not take_from(self.client.budget) then return false end
+  if not retry.take_from(self.client.budget) then return false end
   self.retried = self.retried + 1
   if listens(self) then
     notify(self, { event = "retry", attempt = self.attempts, wait = seconds })
   end
   if not self.waiting:sleep(seconds) then
-    facts.reason = "cancelled"
+    facts.reason, facts.verdict = "cancelled", nil
     return false
   end
   return true
@@ -212,10 +177,12 @@ local function attempt(self, operation, now)
     return value
   end
   redact(self, facts)
+  facts.verdict = verdict.of(facts)
   self.sends = self.sends + facts.sends
   -- libcurl may have sent twice by itself, of which the first may have been applied.
-  local _, _, ambiguous = errors.classify(facts)
-  if operation.writes and (ambiguous or facts.sends > 1) then self.ambiguous = true end
+  if operation.writes and (facts.verdict.ambiguous or facts.sends > 1) then
+    self.ambiguous = true
+  end
   if listens(self) then notify_attempt(self, now, facts) end
   return nil, facts
 end
@@ -231,7 +198,12 @@ end
 -- all it wants.
 local function may_be_done(self, operation, facts)
   if not operation.absent or not (self.ambiguous or self.missing_ok) then return false end
-  return errors.is_doubtful(facts) or errors.classify(facts) == "not_found"
+  return facts.verdict and (facts.verdict.doubtful or facts.verdict.kind == "not_found")
+end
+
+-- What cannot be sent has no verdict, for it was no attempt.
+local function is_unauthorized(facts)
+  return facts.verdict ~= nil and facts.verdict.kind == "unauthorized"
 end
 
 ---Makes attempts until one succeeds or no further one makes sense.
@@ -256,19 +228,18 @@ function Call:run(operation)
       if err then return nil, err end
     end
     if value ~= nil then
-      local budget = client.budget
-      if budget.left < BUDGET then refund(budget, self.retried) end
+      retry.refund(client.budget, self.retried)
       return value
     end
     local again = false
-    if with_token and not renewed and errors.classify(facts) == "unauthorized" then
+    if with_token and not renewed and is_unauthorized(facts) then
       renewed = true
       local err
       again, err = client.session:renew(self)
       if err then return nil, on_behalf(self, err) end
     end
     if not again and not wait_for_retry(self, facts) then
-      return nil, errors.from_facts(self:op(), facts, self)
+      return nil, failure.new(self:op(), facts, self)
     end
   end
 end

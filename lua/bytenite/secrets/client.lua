@@ -7,12 +7,14 @@ local bulk_items = require "bytenite.secrets.bulk.items"
 local Call = require "bytenite.secrets.call"
 local config = require "bytenite.secrets.config"
 local core = require "bytenite.secrets.core"
-local credential = require "bytenite.secrets.credential"
+local credential = require "bytenite.secrets.config.credential"
 local errors = require "bytenite.secrets.errors"
+local operations = require "bytenite.secrets.operations"
 local plan = require "bytenite.secrets.plan"
 local record = require "bytenite.secrets.record"
-local Session = require "bytenite.secrets.session"
-local waiting = require "bytenite.secrets.waiting"
+local retry = require "bytenite.secrets.call.retry"
+local Session = require "bytenite.secrets.call.session"
+local waiting = require "bytenite.secrets.call.waiting"
 
 ---@class bytenite.secrets.Limits of one call; the client's settings by default
 ---@field timeout number? seconds for one attempt
@@ -77,7 +79,7 @@ local function new(options, ...)
     core = opened,
     settings = settings,
     session = Session.new(settings.credential),
-    budget = Call.budget(),
+    budget = retry.budget(),
     on_event = settings.values.on_event,
     waiting = wait and waiting.through(wait) or waiting.blocking,
   }, Client)
@@ -99,89 +101,10 @@ local function check_address(name, secret_type, id)
 end
 
 ---@return bytenite.secrets.Error? of kind invalid
-local function invalid_address(call)
-  local ok, problem = core.check_segment(call.secretType)
-  if not ok then return record.invalid(call:op(), "secretType", problem) end
-  ok, problem = core.check_segment(call.id)
-  if not ok then return record.invalid(call:op(), "id", problem) end
-end
-
----@return bytenite.secrets.Error? of kind invalid
 local function invalid_record(call, secret)
   local field, detail, hint = record.value_problem(secret)
   if field then return record.invalid(call:op(), field, detail, hint) end
 end
-
----@return bytenite.secrets.Error? of kind invalid
-local function invalid_key(call)
-  local ok, problem = core.check_key(call.key)
-  if not ok then return record.invalid(call:op(), "secretKey", problem) end
-end
-
-local LIST = {
-  with_token = true,
-  send = function(core_client, call, seconds, start)
-    return core_client:list(call.secretType, seconds, start)
-  end,
-}
-
-local PUT = {
-  with_token = true,
-  writes = true,
-  send = function(core_client, call, seconds, start)
-    return core_client:put(call.secret, call.key, seconds, start)
-  end,
-  check = function(call)
-    local ok, facts = core.check_record(call.secret)
-    if not ok then return record.invalid(call:op(), facts.field, facts.detail) end
-    return invalid_key(call)
-  end,
-}
-
--- The Error of a delete whose answer says "not found" in words that are not the service's own.
-local function unconfirmed(call, facts, finding)
-  facts.finding = finding
-  return errors.from_facts(call:op(), facts, call)
-end
-
--- Why a listing of its type does not confirm that a secret is gone; nil if it does.
----@return string?
-local function finding_in(list, id)
-  for _, secret in ipairs(list) do
-    if secret.id == id then return "the secret is still stored" end
-    if type(secret.id) ~= "string" then return "the listing has a record without an id" end
-  end
-end
-
--- Settles a "not found" that anything on the way to the service may have written: the listing shows
--- whether the secret is still stored.
-local function look_for(call, facts)
-  local list, err = call:run_nested(LIST, "listing the secrets")
-  if list then
-    local finding = finding_in(list, call.id)
-    if finding then return nil, unconfirmed(call, facts, finding) end
-    return { ok = true, absent = true }
-  end
-  if err.kind == "cancelled" then return nil, err end
-  local failure = unconfirmed(call, facts, err.message:sub(#err.op + #": " + 1))
-  failure.retryable = err.retryable
-  return nil, failure
-end
-
-local DELETE = {
-  with_token = true,
-  writes = true,
-  send = function(core_client, call, seconds, start)
-    return core_client:delete(call.secretType, call.id, seconds, start)
-  end,
-  check = function(call)
-    return invalid_address(call)
-  end,
-  absent = function(call, facts)
-    if errors.is_doubtful(facts) then return look_for(call, facts) end
-    return { ok = true, absent = true, requestId = facts.requestId }
-  end,
-}
 
 -- Asking may take its time, a person's for example.
 ---@return bytenite.secrets.Error?
@@ -195,7 +118,7 @@ local function run_put(call, limits, secret, secretKey)
   call.secret = call.waiting.undisturbed and secret or record.copy(secret)
   local err = invalid_record(call, secret) or ask_key(call, secretKey)
   if err then return nil, err end
-  return call:start(limits):run(PUT)
+  return call:start(limits):run(operations.put)
 end
 
 -- Operations --------------------------------------------------------------------------------------
@@ -215,12 +138,12 @@ function Client:list(filter, call, ...)
     local ok, problem = core.check_segment(secret_type)
     if not ok then return nil, record.invalid("list", "secretType", problem) end
   end
-  return Call.new(self, self.waiting, "list", secret_type):start(limits):run(LIST)
+  return Call.new(self, self.waiting, "list", secret_type):start(limits):run(operations.list)
 end
 
 -- The API has no read of a single record.
 local function run_get(call)
-  local list, err = call:run(LIST)
+  local list, err = call:run(operations.list)
   if not list then return nil, err end
   for _, secret in ipairs(list) do
     if secret.id == call.id and secret.secretType == call.secretType then return secret end
@@ -246,7 +169,7 @@ function Client:get(secretType, id, call, ...)
   local limits = arguments.options(call, LIMITS, "get")
   arguments.no_more("get", ...)
   local running = Call.new(self, self.waiting, "get", secretType, id)
-  local err = invalid_address(running)
+  local err = operations.invalid_address(running)
   if err then return nil, err end
   return run_get(running:start(limits))
 end
@@ -289,7 +212,7 @@ function Client:delete(secretType, id, call, ...)
   arguments.no_more("delete", ...)
   local running = Call.new(self, self.waiting, "delete", secretType, id)
   running.missing_ok = limits.missing_ok
-  return running:start(limits):run(DELETE)
+  return running:start(limits):run(operations.delete)
 end
 
 ---Replaces the key of a secret and keeps its record: reads it and writes it back.
@@ -306,12 +229,13 @@ function Client:rotate(secretType, id, secretKey, call, ...)
   local limits = arguments.options(call, LIMITS, "rotate")
   arguments.no_more("rotate", ...)
   local running = Call.new(self, self.waiting, "rotate", secretType, id)
-  local err = invalid_address(running) or ask_key(running, secretKey) or invalid_key(running)
+  local err = operations.invalid_address(running) or ask_key(running, secretKey)
+    or operations.invalid_key(running)
   if err then return nil, err end
   running.secret, err = run_get(running:start(limits))
   err = err or invalid_record(running, running.secret)
   if err then return nil, err end
-  return running:run(PUT)
+  return running:run(operations.put)
 end
 
 -- Many at once ------------------------------------------------------------------------------------
@@ -329,7 +253,7 @@ local function delete_item(way, ref)
   if problem then return "delete", nil, bulk_items.invalid("delete", problem) end
   local running = Call.new(way.client, way, "delete", ref.secretType, ref.id)
   running.missing_ok = way.missing_ok
-  return running:op(), running:start(way.limits):run(DELETE)
+  return running:op(), running:start(way.limits):run(operations.delete)
 end
 
 ---Puts many secrets, several at once. An item that a function gave may be changed after its
@@ -447,7 +371,7 @@ local function impossible(err)
     core = {},
     settings = { values = config.DEFAULTS, credential = { kind = "api_key" } },
     session = { authorize = refuse, exchange = refuse },
-    budget = Call.budget(),
+    budget = retry.budget(),
     waiting = waiting.blocking,
     problem = err,
   }, Client)

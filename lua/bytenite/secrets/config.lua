@@ -2,10 +2,11 @@
 
 local arguments = require "bytenite.secrets.arguments"
 local core = require "bytenite.secrets.core"
-local credential = require "bytenite.secrets.credential"
-local environment = require "bytenite.secrets.environment"
+local credential = require "bytenite.secrets.config.credential"
+local environment = require "bytenite.secrets.config.environment"
 local errors = require "bytenite.secrets.errors"
-local proxy = require "bytenite.secrets.proxy"
+local printable = require "bytenite.secrets.printable"
+local proxy = require "bytenite.secrets.config.proxy"
 
 ---@class bytenite.secrets.Event
 ---@field op string as Error.op
@@ -135,7 +136,8 @@ local function from_variable(option, name)
   local number = text:find("^%s*%d+%.?%d*%s*$") and tonumber(text)
   local wanted = CHECKS[option](number)
   if wanted then
-    return nil, errors.config(("%s: %s expected, got %q"):format(name, wanted, errors.clean(text)))
+    return nil, errors.config(("%s: %s expected, got %q"):format(name, wanted,
+      printable.clean(text)))
   end
   return number
 end

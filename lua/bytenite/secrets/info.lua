@@ -2,7 +2,7 @@
 
 local arguments = require "bytenite.secrets.arguments"
 local core = require "bytenite.secrets.core"
-local environment = require "bytenite.secrets.environment"
+local environment = require "bytenite.secrets.config.environment"
 
 ---@class bytenite.secrets.Info
 ---@field version string of this module

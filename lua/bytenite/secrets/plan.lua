@@ -7,6 +7,7 @@ local core = require "bytenite.secrets.core"
 local desired_items = require "bytenite.secrets.plan.desired"
 local errors = require "bytenite.secrets.errors"
 local listing = require "bytenite.secrets.plan.listing"
+local printable = require "bytenite.secrets.printable"
 local prune = require "bytenite.secrets.plan.prune"
 local record = require "bytenite.secrets.record"
 local text_of = require "bytenite.secrets.plan.text"
@@ -59,7 +60,7 @@ function plan.contents(value)
 end
 
 local function invalid(problems)
-  return errors.new { kind = "invalid", op = "plan", message = errors.several(problems, "; ") }
+  return errors.new { kind = "invalid", op = "plan", message = printable.several(problems, "; ") }
 end
 
 -- A put replaces the whole record, so what the item does not give is sent as it is stored.
@@ -93,7 +94,7 @@ local function problem_without_key(name, action, fields)
     names[position] = change.field
   end
   return ("%s: a secretKey is needed to write what differs: %s"):format(name,
-    errors.several(names, ", "))
+    printable.several(names, ", "))
 end
 
 ---@return string? problem of a record with fields from the listing
@@ -146,7 +147,7 @@ local function add_warnings(made, items, others)
     secrets[position] = item.secret
     for _, warning in ipairs(item.warnings) do
       made.warnings[#made.warnings + 1] =
-        errors.address(item.secret.secretType, item.secret.id) .. ": " .. warning
+        printable.address(item.secret.secretType, item.secret.id) .. ": " .. warning
     end
   end
   for _, warning in ipairs(collisions(secrets, others)) do

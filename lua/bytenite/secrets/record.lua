@@ -3,6 +3,7 @@
 local arguments = require "bytenite.secrets.arguments"
 local core = require "bytenite.secrets.core"
 local errors = require "bytenite.secrets.errors"
+local printable = require "bytenite.secrets.printable"
 local time = require "bytenite.secrets.time"
 
 ---@class bytenite.secrets.Secret a credential without its key, with the wire's names
@@ -42,9 +43,9 @@ local function check_other(name)
   local meant = NAMES[plain_name(name)]
   if meant == "secretKey" then
     return ("secret.%s: the key does not belong in the record; pass it as the next argument")
-      :format(errors.clean(name))
+      :format(printable.clean(name))
   elseif meant then
-    return ("secret.%s: the field is written %s"):format(errors.clean(name), meant)
+    return ("secret.%s: the field is written %s"):format(printable.clean(name), meant)
   end
 end
 
@@ -253,7 +254,7 @@ local function warn_of_nested(value, path, warnings)
       warn_of_nested(inner, ("%s.%s"):format(path, tostring(name)), warnings)
     end
   elseif type(value) == "string" and core.has_stray_newline(value) then
-    warnings[#warnings + 1] = errors.clean(path) .. " begins or ends with a newline"
+    warnings[#warnings + 1] = printable.clean(path) .. " begins or ends with a newline"
   end
 end
 

@@ -2,6 +2,7 @@
 
 local arguments = require "bytenite.secrets.arguments"
 local errors = require "bytenite.secrets.errors"
+local printable = require "bytenite.secrets.printable"
 local record = require "bytenite.secrets.record"
 
 ---@class bytenite.secrets.Item
@@ -75,13 +76,13 @@ end
 ---@return string as Error.op
 function items.put_op(item)
   if items.problem(item) then return "put" end
-  return errors.op("put", item.secret.secretType, item.secret.id)
+  return printable.op("put", item.secret.secretType, item.secret.id)
 end
 
 ---@return string as Error.op
 function items.delete_op(ref)
   if items.delete_problem(ref) then return "delete" end
-  return errors.op("delete", ref.secretType, ref.id)
+  return printable.op("delete", ref.secretType, ref.id)
 end
 
 return items

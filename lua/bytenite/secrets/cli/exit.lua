@@ -31,6 +31,7 @@ local CODES = {
   unavailable = exit.SERVER,
   server = exit.SERVER,
   cancelled = exit.INTERRUPTED,
+  memory = exit.OTHER,
 }
 
 ---@class bytenite.secrets.cli.Ending what is raised to end a command
@@ -68,7 +69,7 @@ end
 ---@param err bytenite.secrets.Error
 ---@return integer
 function exit.code_of(err)
-  return CODES[err.kind] or exit.OTHER
+  return CODES[err.kind]
 end
 
 -- For whoever types commands, where the library speaks to programmers.

@@ -6,6 +6,7 @@ local core = require "bytenite.secrets.core"
 local errors = require "bytenite.secrets.errors"
 local listing = require "bytenite.secrets.plan.listing"
 local plans = require "bytenite.secrets.plan"
+local printable = require "bytenite.secrets.printable"
 
 ---@return string url without what makes no difference
 local function plain(url)
@@ -31,7 +32,7 @@ local function stale(before, list)
     kind = "conflict",
     op = "apply",
     message = "the listing has changed since the plan was made: "
-      .. errors.several(changes, ", "),
+      .. printable.several(changes, ", "),
     hint = "make a new plan and look at it; nothing was written",
   }
 end
@@ -62,7 +63,7 @@ end
 local function never_started(deletes, why)
   local report = { done = 0, failed = #deletes, results = {} }
   for position, secret in ipairs(deletes) do
-    local op = errors.op("delete", secret.secretType, secret.id)
+    local op = printable.op("delete", secret.secretType, secret.id)
     report.results[position] = { ok = false, op = op, err = errors.again(cancelled(why), op) }
   end
   return report

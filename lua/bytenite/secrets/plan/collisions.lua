@@ -1,10 +1,10 @@
 -- Secrets that the platform would put into the same environment variable of a job.
 
-local errors = require "bytenite.secrets.errors"
+local printable = require "bytenite.secrets.printable"
 local record = require "bytenite.secrets.record"
 
 local function shown(secret)
-  return errors.address(secret.secretType, secret.id)
+  return printable.address(secret.secretType, secret.id)
 end
 
 -- Adds a warning for each secret that one before has a variable of.
@@ -15,7 +15,7 @@ local function compare_with(owners, secret, warnings)
     if owner and owner ~= said then
       said = owner
       warnings[#warnings + 1] = ("%s: a job would see it as %s, like %s"):format(shown(secret),
-        errors.clean(name), shown(owner))
+        printable.clean(name), shown(owner))
     end
   end
 end

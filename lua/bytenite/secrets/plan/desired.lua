@@ -3,8 +3,8 @@
 local arguments = require "bytenite.secrets.arguments"
 local bulk_items = require "bytenite.secrets.bulk.items"
 local core = require "bytenite.secrets.core"
-local errors = require "bytenite.secrets.errors"
 local listing = require "bytenite.secrets.plan.listing"
+local printable = require "bytenite.secrets.printable"
 local record = require "bytenite.secrets.record"
 
 ---@class bytenite.secrets.DesiredItem
@@ -43,7 +43,7 @@ end
 ---@return string? problem
 local function read_item(item, position)
   local secret, key = item.secret, item.secretKey
-  local name = ("desired[%d] %s"):format(position, errors.address(secret.secretType, secret.id))
+  local name = ("desired[%d] %s"):format(position, printable.address(secret.secretType, secret.id))
   local warnings, err = record.check(name, secret)
   if not warnings then return nil, err.message end
   if key ~= nil and type(key) ~= "function" then

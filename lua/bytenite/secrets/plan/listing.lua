@@ -1,8 +1,8 @@
 -- What the service has stored, by address.
 
-local errors = require "bytenite.secrets.errors"
 local compare = require "bytenite.secrets.plan.compare"
 local core = require "bytenite.secrets.core"
+local printable = require "bytenite.secrets.printable"
 
 ---@class bytenite.secrets.Listing
 ---@field addresses string[] sorted
@@ -46,7 +46,7 @@ end
 function listing.changes(before, now)
   local changes = {}
   local function add(secret, what)
-    changes[#changes + 1] = errors.address(secret.secretType, secret.id) .. what
+    changes[#changes + 1] = printable.address(secret.secretType, secret.id) .. what
   end
   for _, address in ipairs(before.addresses) do
     local old, new = before.secrets[address], now.secrets[address]

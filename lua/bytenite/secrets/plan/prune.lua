@@ -3,6 +3,7 @@
 local arguments = require "bytenite.secrets.arguments"
 local core = require "bytenite.secrets.core"
 local errors = require "bytenite.secrets.errors"
+local printable = require "bytenite.secrets.printable"
 local record = require "bytenite.secrets.record"
 
 ---@class bytenite.secrets.Prune
@@ -58,13 +59,13 @@ end
 local function too_many(found, most)
   local addresses = {}
   for position, secret in ipairs(found) do
-    addresses[position] = errors.address(secret.secretType, secret.id)
+    addresses[position] = printable.address(secret.secretType, secret.id)
   end
   return errors.new {
     kind = "invalid",
     op = "plan",
     message = ("prune selects %d to delete, and max_delete is %d: %s"):format(#found, most,
-      errors.several(addresses, ", ")),
+      printable.several(addresses, ", ")),
     hint = "narrow prune, or raise max_delete if these are to go",
   }
 end

@@ -2,7 +2,7 @@
 
 local compare = require "bytenite.secrets.plan.compare"
 local core = require "bytenite.secrets.core"
-local errors = require "bytenite.secrets.errors"
+local printable = require "bytenite.secrets.printable"
 
 local LONGEST_VALUE = 120
 local LONGEST_NAME = 80
@@ -46,11 +46,11 @@ end
 
 local function shown(value, dress)
   if value == nil then return "(none)" end
-  return dress(errors.shorten(errors.clean(encode(value)), LONGEST_VALUE))
+  return dress(printable.shorten(printable.clean(encode(value)), LONGEST_VALUE))
 end
 
 local function add_field(lines, action, change, dress)
-  local name = dress(errors.shorten(errors.clean(change.field), LONGEST_NAME))
+  local name = dress(printable.shorten(printable.clean(change.field), LONGEST_NAME))
   local text = shown(change.new, dress)
   if action == "update" then text = shown(change.old, dress) .. " -> " .. text end
   lines[#lines + 1] = ("    %s: %s"):format(name, text)
@@ -59,7 +59,7 @@ end
 local function add_action(lines, action, dress)
   local verb = VERBS[action.action]
   if not verb then return end
-  lines[#lines + 1] = verb .. " " .. dress(errors.address(action.secretType, action.id))
+  lines[#lines + 1] = verb .. " " .. dress(printable.address(action.secretType, action.id))
   for _, change in ipairs(action.fields) do
     add_field(lines, action.action, change, dress)
   end

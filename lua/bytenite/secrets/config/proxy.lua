@@ -1,7 +1,7 @@
 -- Proxies: where they are named, and which names are good.
 
 local core = require "bytenite.secrets.core"
-local environment = require "bytenite.secrets.environment"
+local environment = require "bytenite.secrets.config.environment"
 
 local VARIABLES = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }
 

@@ -2,8 +2,10 @@
 -- same time share one renewal.
 
 local core = require "bytenite.secrets.core"
-local credential = require "bytenite.secrets.credential"
+local credential = require "bytenite.secrets.config.credential"
 local errors = require "bytenite.secrets.errors"
+local failure = require "bytenite.secrets.call.failure"
+local operations = require "bytenite.secrets.operations"
 
 local Session = {}
 Session.__index = Session
@@ -35,19 +37,12 @@ local function take_given_token(self, call)
   if not token then return nil, err end
   local core_client = call.client.core -- which asking may have closed
   local ok, facts = core_client:authorize(token, self.source.trim)
-  if not ok then return nil, errors.from_facts(call:op(), facts, { attempts = 0, sends = 0 }) end
+  if not ok then return nil, failure.new(call:op(), facts, { attempts = 0, sends = 0 }) end
   if self.source.constant then self.given = core_client end
   return true
 end
 
 -- A token for an API key -------------------------------------------------------------------------
-
-local EXCHANGE = {
-  send = function(core_client, call, seconds, start)
-    local trim = call.client.session.source.trim
-    return core_client:authenticate(call.key, seconds, trim, start)
-  end,
-}
 
 local function plan_renewal(self, lifetime)
   local leeway = math.min(LEEWAY, LEEWAY_SHARE * lifetime) * (0.5 + core.random() / 2)
@@ -62,7 +57,7 @@ local function exchange(self, call)
   if not key then return nil, err end
   local answer
   call.key = key
-  answer, err = call:run(EXCHANGE)
+  answer, err = call:run(operations.exchange)
   if not answer then
     if err.kind == "unauthorized" or err.kind == "forbidden" then
       self.refused, self.rest_ends = errors.again(err, call:op()), core.monotonic() + REST
@@ -143,7 +138,7 @@ end
 local function await(call, renewal)
   local core_client, attempt = call.client.core, call:for_token()
   local signal, facts = core_client:signal()
-  if not signal then return nil, errors.from_facts(attempt:op(), facts, attempt) end
+  if not signal then return nil, failure.new(attempt:op(), facts, attempt) end
   table.insert(renewal.signals, signal)
   while not signal:done() and call:left() > 0 and not is_given_up(renewal) do
     call.waiting:pause(core_client, signal, math.min(LOOK, call:left()))

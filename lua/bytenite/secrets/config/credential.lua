@@ -2,8 +2,9 @@
 
 local arguments = require "bytenite.secrets.arguments"
 local core = require "bytenite.secrets.core"
-local environment = require "bytenite.secrets.environment"
+local environment = require "bytenite.secrets.config.environment"
 local errors = require "bytenite.secrets.errors"
+local printable = require "bytenite.secrets.printable"
 
 ---@class bytenite.secrets.CredentialSource
 ---@field kind "api_key"|"access_token"
@@ -124,7 +125,7 @@ function credential.ask(call, value, name)
   return nil, errors.new {
     kind = "config",
     op = call:op(),
-    message = ("%s gave none: %s"):format(name, errors.clean(message or "it returned nil")),
+    message = ("%s gave none: %s"):format(name, printable.clean(message or "it returned nil")),
   }
 end
 
