@@ -30,14 +30,10 @@ bool call_hooks_changed(const call_hooks *before) {
     || lua_gethook(before->running) != before->of_running;
 }
 
-static void end(call *c) {
-  transport_stop(&c->exchange, EXCHANGE_CANCELLED);
-  exchange_free(&c->exchange);
-}
-
 static void release(void *data) {
   call *c = data;
-  end(c);
+  transport_stop(&c->exchange, EXCHANGE_CANCELLED);
+  exchange_free(&c->exchange);
 }
 
 static const userdata_type call_type = {
@@ -166,7 +162,7 @@ static int call_done(lua_State *L) {
 static int call_cancel(lua_State *L) {
   call *c = call_check(L, 1);
   if (c == NULL) return 0;
-  end(c);
+  release(c);
   c->exchange.end = EXCHANGE_CANCELLED;
   if (is_signal(c)) userdata_free(L, 1); /* it is not collected */
   memory_burn_stack();
