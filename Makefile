@@ -162,6 +162,14 @@ test-hosts: ## use the module within lighttpd, Prosody, HAProxy, Apache, nginx, 
 	@$(MAKE) --no-print-directory -s core emulator
 	@$(MAKE) --no-print-directory -s spec SPECS=spec/hosts
 
+SUITE = trixie
+ARCH = amd64
+TARGET = test
+
+.PHONY: test-in
+test-in: ## run TARGET on another Debian, SUITE, or processor, ARCH, in .build/in; needs root; sets itself up
+	@spec/support/test-in $(SUITE) $(ARCH) '$(TARGET)'
+
 .PHONY: spec
 spec: $(BUILD)/process.so $(BUILD)/sabotage.so $(BUILD)/old_libcurl.so $(BUILD)/tls_calls.so $(BUILD)/scanner.so ## what `make test` runs once all is set up; SPECS= names some files
 	@$(RUN) BUILD=$(BUILD) LUA=$(LUA) $(PREFIXED) $(BUSTED) $(SPECS)
