@@ -75,7 +75,7 @@ bool json_is_array(lua_State *L, int index) {
 }
 
 static const char *encode_array(encoder *e, int index, step *place) {
-  size_t length = lua_rawlen(e->L, index);
+  size_t length = (size_t)lua_rawlen(e->L, index);
   size_t i;
   const char *problem;
   buffer_text(e->out, "[");
@@ -95,7 +95,7 @@ static const char *encode_array(encoder *e, int index, step *place) {
 
 /* The entries of an array are numbered 1 to n and there are no others. */
 static bool is_sequence(lua_State *L, int index) {
-  size_t length = lua_rawlen(L, index);
+  size_t length = (size_t)lua_rawlen(L, index);
   size_t entries = 0;
   lua_pushnil(L);
   while (lua_next(L, index)) {

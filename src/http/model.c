@@ -7,7 +7,7 @@
 
 /* The smallest that libcurl takes. Over TLS it takes one, and wipes it, for
  * each body that it sends. */
-#define UPLOAD_BUFFER (16 * 1024)
+#define UPLOAD_BUFFER (16 * 1024L)
 
 static void set_protocols(setter *s, bool http) {
 #if LIBCURL_VERSION_NUM >= 0x075500
