@@ -131,6 +131,20 @@ static size_t keep_escapes(
   return strlen(text);
 }
 
+/* libmicrohttpd 1.0 closes a descriptor that it does not have after bind failed,
+ * and so leaves EBADF. Asks bind once more. */
+static int why_not(const struct sockaddr_in *address, int failure) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int on = 1;
+  if (fd < 0) return errno;
+  (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
+    failure = errno;
+  }
+  (void)close(fd);
+  return failure != 0 ? failure : ENOMEM;
+}
+
 static int start_daemon(emulator_http *http, uint16_t port) {
   const union MHD_DaemonInfo *info;
   struct sockaddr_in address = {
@@ -150,7 +164,7 @@ static int start_daemon(emulator_http *http, uint16_t port) {
     MHD_OPTION_CONNECTION_LIMIT, MOST_CONNECTIONS,
     MHD_OPTION_END
   );
-  if (http->daemon == NULL) return errno != 0 ? errno : ENOMEM;
+  if (http->daemon == NULL) return why_not(&address, errno);
   info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
   if (info == NULL) return ENOTSUP;
   http->poller = info->epoll_fd;
