@@ -116,7 +116,7 @@ describe("bytenite.secrets.errors", function()
     end)
 
     it("calls an answer that is no HTTP protocol, and does not retry it", function()
-      for _, code in ipairs { 1, 8, 61 } do
+      for _, code in ipairs { 1, 8, 61, 100 } do
         assert.same({ kind = "protocol", retryable = false, ambiguous = true }, of_curl(code, 1))
       end
     end)

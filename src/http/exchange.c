@@ -10,6 +10,10 @@
 #define TARGET_MAX (16 * 1024)
 #define HEAD_MAX (64 * 1024)
 
+/* CURLE_TOO_LARGE, since 8.6: what ends too long or too many headers. Before,
+ * CURLE_OUT_OF_MEMORY did. */
+#define CODE_TOO_LARGE ((CURLcode)100)
+
 void exchange_init(exchange *x, http_method method, size_t answer_limit) {
   memset(x, 0, sizeof *x);
   x->method = method;
@@ -182,6 +186,7 @@ exchange_end exchange_verdict(const exchange *x) {
   if (x->stopped != EXCHANGE_RUNNING) return x->stopped;
   if (x->code == CURLE_OUT_OF_MEMORY && x->status == 0) return EXCHANGE_MEMORY;
   if (x->code == CURLE_OUT_OF_MEMORY) return EXCHANGE_TOO_LARGE;
+  if (x->code == CODE_TOO_LARGE && x->sends > 0) return EXCHANGE_TOO_LARGE;
   if (x->code != CURLE_OK) return EXCHANGE_BROKEN;
   return x->head_complete ? EXCHANGE_ANSWERED : EXCHANGE_INCOMPLETE;
 }

@@ -24,6 +24,7 @@ local CURL_KINDS = {
   [90] = "tls",
   [91] = "tls",
   [98] = "tls",
+  [100] = "protocol", -- a proxy's headers without end
 }
 local CURL_HANDSHAKE = 35
 
