@@ -1,6 +1,7 @@
 -- Applications that embed Lua, run as their users would run them: from a directory of their own
 -- with copies of the files of spec/hosts/NAME, beside an installation of the module.
 --
+--   local ABI = host.lua_of("haproxy -vv")         its version of Lua
 --   local place = host.place("lighttpd", "5.4")    configuration in it, on a port that is free
 --   place:start("lighttpd", "-D", "-f", "lighttpd.conf")
 --   place:request("GET", "/credentials")
@@ -89,6 +90,14 @@ local function free_port()
   local _, port = listener:getsockname()
   listener:close()
   return port
+end
+
+---The version of Lua that a host has, which differs between releases of Debian.
+---@param command string prints it
+---@return string abi
+function host.lua_of(command)
+  local output = shell(command .. " 2>&1")
+  return output:match("[Ll]ua ?(5%.%d)") or error("which Lua is in this?\n" .. output)
 end
 
 ---Makes a directory for a host of a folder in spec/hosts.

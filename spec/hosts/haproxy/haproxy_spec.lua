@@ -1,13 +1,14 @@
 local host = require "host"
 local page = require "credentials_page"
 
+local ABI = host.lua_of "haproxy -vv"
 local COMMAND = { "haproxy", "-db", "-f", "haproxy.cfg" }
 local SIGUSR1, SIGUSR2, SIGTERM = 10, 12, 15
 
 page.describe {
   name = "HAProxy",
   folder = "haproxy",
-  abi = "5.3",
+  abi = ABI,
   command = COMMAND,
   statuses = { [-SIGTERM] = true }, -- as without any Lua
 }
@@ -15,7 +16,7 @@ page.describe {
 page.describe {
   name = "HAProxy, a worker process, and a Lua state for each thread",
   folder = "haproxy",
-  abi = "5.3",
+  abi = ABI,
   command = { "haproxy", "-W", "-f", "haproxy.cfg" },
   statuses = { [0] = true, [-SIGTERM] = true }, -- at its start it has no handler yet
   prepare = function(place)
@@ -27,7 +28,7 @@ describe("HAProxy", function()
   after_each(host.clean_up)
 
   it("warns of what expires, from a task", function()
-    local place = host.place("haproxy", "5.3", {
+    local place = host.place("haproxy", ABI, {
       { id = "soon", secretType = "s3", expiresAt = "2020-01-01T00:00:00Z" },
       { id = "never", secretType = "s3" },
     })
@@ -38,7 +39,7 @@ describe("HAProxy", function()
   end)
 
   it("says at its start that a key is refused, and starts", function()
-    local place = host.place("haproxy", "5.3")
+    local place = host.place("haproxy", ABI)
     place:write("api_key", "not-this-one")
     place:start((table.unpack or unpack)(COMMAND))
     host.eventually(function()
@@ -49,7 +50,7 @@ describe("HAProxy", function()
   end)
 
   it("reads the key as root, and calls as another user in a chroot", function()
-    local place = host.place("haproxy", "5.3")
+    local place = host.place("haproxy", ABI)
     if not place.is_root then return pending "it needs root" end
     place:edit("haproxy.cfg", "global\n", "%0  user nobody\n  chroot .\n")
     place:keep_for_root "api_key"
@@ -61,7 +62,7 @@ describe("HAProxy", function()
 
   -- With several threads HAProxy 2.6 itself does not always notice that all has ended.
   it("lets a call end when it stops gracefully", function()
-    local place = host.place("haproxy", "5.3")
+    local place = host.place("haproxy", ABI)
     place:edit("haproxy.cfg", "global\n", "%0  nbthread 1\n")
     place:start((table.unpack or unpack)(COMMAND))
     local answer = page.start_slow_list(place, 1)
@@ -71,7 +72,7 @@ describe("HAProxy", function()
   end)
 
   it("lets a call end when it reloads its configuration, and goes on", function()
-    local place = host.place("haproxy", "5.3")
+    local place = host.place("haproxy", ABI)
     place:start("haproxy", "-W", "-f", "haproxy.cfg")
     assert.are.equal(200, (place:request("PUT", "/credentials/s3/a", "key")))
     local answer = page.start_slow_list(place, 1)
@@ -86,7 +87,7 @@ describe("HAProxy", function()
   end)
 
   it("goes on after a call from a sample fetch, where HAProxy lets nothing wait", function()
-    local place = host.place("haproxy", "5.3")
+    local place = host.place("haproxy", ABI)
     place:edit("credentials.lua", "core.register_task", [[
       core.register_fetches("count", function()
         return tostring(#client:list())

@@ -1,13 +1,14 @@
 local host = require "host"
 local secrets = require "bytenite.secrets"
 
+local ABI = host.lua_of "echo 'io.stderr:write(_VERSION)' | pandoc -L /dev/stdin /dev/null"
 local KEY = "mark3d-key-of-pandoc"
 
 describe("pandoc", function()
   local place
 
   before_each(function()
-    place = host.place("pandoc", "5.3", {
+    place = host.place("pandoc", ABI, {
       { id = "soon", secretType = "s3", expiresAt = secrets.timestamp(os.time() + 86400) },
       { id = "later", secretType = "s3", expiresAt = secrets.timestamp(os.time() + 99 * 86400) },
     })
