@@ -177,9 +177,10 @@ describe("Calls that share a renewal", function()
     it("when its wait raises", function()
       local problem, armed, owner = { "stop" }, false, nil
       connect {
+        -- libcurl decides how often the exchange waits, so the wait that is going on raises.
         wait = function(...)
+          loop.wait(...)
           if armed and coroutine.running() == owner then error(problem) end
-          return loop.wait(...)
         end,
       }
       local raised
