@@ -2,14 +2,8 @@
 -- spec/README.md knows each spec.
 
 local lfs = require "lfs"
+local read = require "read"
 local shell = require "shell"
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
 
 local function pages()
   local paths = {}

@@ -3,15 +3,9 @@
 local compile = require "compile"
 local lfs = require "lfs"
 local process = require "process"
+local read = require "read"
 
 local HAS_LOOPS = _VERSION ~= "Lua 5.1" or rawget(_G, "jit")
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
 
 local function lua_blocks()
   local blocks = {}

@@ -2,16 +2,10 @@
 
 local annotations = require "annotations"
 local compile = require "compile"
+local read = require "read"
 local secrets = require "bytenite.secrets"
 
 local LUA_VERSION = (os.getenv "LUA" or "lua5.4"):match "lua(.+)$"
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
 
 -- The lines that a shell command writes.
 local function lines_of(command)

@@ -4,15 +4,9 @@ local command = require "command"
 local emulators = require "bytenite.secrets.emulator"
 local environment = require "environment"
 local process = require "process"
+local read = require "read"
 
 local KEY = "MARKER-4f1c9a7e2b"
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
 
 describe("A key", function()
   local emulator, pid, fd

@@ -3,14 +3,8 @@
 local command = require "command"
 local emulators = require "bytenite.secrets.emulator"
 local environment = require "environment"
+local read = require "read"
 local terminals = require "terminal"
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
 
 describe("README.md", function()
   local emulator

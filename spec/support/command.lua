@@ -10,6 +10,7 @@
 
 local child = require "child"
 local process = require "process"
+local read = require "read"
 local terminals = require "terminal"
 
 local LUA = os.getenv "LUA" or "lua"
@@ -32,13 +33,6 @@ local function without_preload(start, ...)
   local first, second = start(...)
   process.setenv("LD_PRELOAD", PRELOAD)
   return first, second
-end
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
 end
 
 local function shell(script, ...)

@@ -9,10 +9,11 @@
 --   after_each(host.clean_up)
 
 local emulator = require "bytenite.secrets.emulator"
+local http = require "socket.http"
 local lfs = require "lfs"
 local ltn12 = require "ltn12"
-local http = require "socket.http"
 local process = require "process"
+local read = require "read"
 local shell = require "shell"
 local socket = require "socket"
 
@@ -34,13 +35,6 @@ Place.__index = Place
 local places = {}
 
 -- Files ------------------------------------------------------------------------------------------
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
 
 function Place:path(name)
   return self.directory .. "/" .. name
