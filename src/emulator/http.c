@@ -131,8 +131,8 @@ static size_t keep_escapes(
   return strlen(text);
 }
 
-/* libmicrohttpd 1.0 closes a descriptor that it does not have after bind failed,
- * and so leaves EBADF. Asks bind once more. */
+/* After bind(2) failed, libmicrohttpd 1.0 closes a descriptor that it does not
+ * have, and so leaves EBADF. So ask bind once more. */
 static int why_not(const struct sockaddr_in *address, int failure) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   int on = 1;
