@@ -119,7 +119,6 @@ end
 -- Whether another attempt makes sense; waits for it if so.
 local function wait_for_retry(self, facts)
   local allowed = self.retries
-  if not facts.verdict then return false end
   if facts.verdict.handshake then allowed = math.min(allowed, HANDSHAKE_RETRIES) end
   if not facts.verdict.again or self.retried >= allowed then return false end
   local seconds = retry.time_to_wait(facts, self.retried)
@@ -168,7 +167,10 @@ local function attempt(self, operation, now)
   else
     value, facts = exchange(self, operation, seconds)
   end
-  if value == nil and facts.reason == "invalid" then return nil, facts end
+  if value == nil then
+    facts.verdict = verdict.of(facts)
+    if facts.verdict.kind == "invalid" then return nil, facts end
+  end
   self.attempts = self.attempts + 1
   if value ~= nil then
     local sends = facts
@@ -177,7 +179,6 @@ local function attempt(self, operation, now)
     return value
   end
   redact(self, facts)
-  facts.verdict = verdict.of(facts)
   self.sends = self.sends + facts.sends
   -- libcurl may have sent twice by itself, of which the first may have been applied.
   if operation.writes and (facts.verdict.ambiguous or facts.sends > 1) then
@@ -198,12 +199,7 @@ end
 -- all it wants.
 local function may_be_done(self, operation, facts)
   if not operation.absent or not (self.ambiguous or self.missing_ok) then return false end
-  return facts.verdict and (facts.verdict.doubtful or facts.verdict.kind == "not_found")
-end
-
--- What cannot be sent has no verdict, for it was no attempt.
-local function is_unauthorized(facts)
-  return facts.verdict ~= nil and facts.verdict.kind == "unauthorized"
+  return facts.verdict.doubtful or facts.verdict.kind == "not_found"
 end
 
 ---Makes attempts until one succeeds or no further one makes sense.
@@ -232,7 +228,7 @@ function Call:run(operation)
       return value
     end
     local again = false
-    if with_token and not renewed and is_unauthorized(facts) then
+    if with_token and not renewed and facts.verdict.kind == "unauthorized" then
       renewed = true
       local err
       again, err = client.session:renew(self)
